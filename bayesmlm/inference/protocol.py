@@ -1,0 +1,89 @@
+"""What an engine needs from a model and what it gives back; every engine is one file behind this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Draws", "FlatProgram", "SamplerSettings", "Timings"]
+
+
+class FlatProgram(Protocol):
+    """A log posterior over one flat, unconstrained vector q of length ``dimension``, with its data as arguments.
+
+    ``key`` is the model's structure as text: two programs with the same key and array shapes compile to the same
+    code. ``data`` is a pytree (dicts and tuples of numpy arrays, float64 or int32); every number that may change
+    between fits of the same structure is in it. ``coordinate_names[i]`` says which parameter q[i] belongs to.
+    """
+
+    key: str
+    dimension: int
+    data: Any
+    coordinate_names: tuple[str, ...]
+
+    def potential(self, q: Any, data: Any) -> Any:
+        """Minus the log posterior density of q (up to a constant), Jacobians included; traced by JAX."""
+        ...
+
+    def constrain(self, q: Any, data: Any) -> Mapping[str, Any]:
+        """The parameters to be stored for one q, by name, on their natural scales; traced by JAX."""
+        ...
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """brms's sampler arguments. ``iterations`` counts warm-up too; ``init`` as `brm`'s (None, "random", 0, a radius,
+    or one flat vector for each chain)."""
+
+    chains: int = 4
+    iterations: int = 2000
+    warmup: int = 1000
+    thin: int = 1
+    seed: int = 0
+    adapt_delta: float = 0.8
+    max_treedepth: int = 10
+    cores: int | None = None
+    init: float | NDArray[np.float64] = 2.0
+    chain_method: str | None = None
+    """"threads" (default on a CPU) or "vectorized" (default on an accelerator)."""
+    time_budget: float | None = None
+    """Seconds after which sampling stops with the draws it has."""
+
+
+@dataclass
+class Timings:
+    """Seconds spent: building the design, compiling, warming up, drawing, and afterwards (tables, DataTree)."""
+
+    setup: float = 0.0
+    compile: float = 0.0
+    warmup: float = 0.0
+    draws: float = 0.0
+    after: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.setup + self.compile + self.warmup + self.draws + self.after
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Post-warm-up draws. ``samples[name]``: (chain, draw, ...); ``stats``: (chain, draw) under ArviZ's names
+    ``lp, step_size, n_steps, tree_depth, acceptance_rate, diverging, energy, reached_max_treedepth``.
+    ``unconstrained``: (chain, draw, dimension). ``complete`` is False when sampling was interrupted or ran out of
+    its time budget; all chains are then cut to the shortest."""
+
+    samples: dict[str, NDArray]
+    stats: dict[str, NDArray]
+    unconstrained: NDArray[np.float64]
+    timings: Timings
+    settings: SamplerSettings
+    complete: bool = True
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+ProgressCallback = Callable[[int, int, int], None]
