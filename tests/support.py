@@ -1,0 +1,37 @@
+"""Where tests find numbers to compare with, and data that the repository may not hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bayesmlm.datasets.loader import read_dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["local_data", "reference"]
+
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
+
+
+@cache
+def reference(name: str) -> dict[str, Any]:
+    """``tests/reference/<name>.json``; see its README. Shared by all callers: not to be changed."""
+    content: dict[str, Any] = json.loads((TESTS / "reference" / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def local_data(name: str) -> pd.DataFrame:
+    """Data that may not be redistributed, from BAYESMLM_DATA or ../shared/data; skips if it is not there."""
+    folder = Path(os.environ.get("BAYESMLM_DATA") or REPOSITORY.parent / "shared" / "data")
+    data = read_dataset(folder, name) if folder.is_dir() else None
+    if data is None:
+        pytest.skip(f"{name} is not redistributed: set BAYESMLM_DATA to a folder that holds {name}.csv")
+    return data
