@@ -1,0 +1,48 @@
+# make demo, make test: build what is missing first, so they work in a fresh clone. Needs Python >= 3.12 or uv.
+
+PYTHON_IN_VENV := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs validate bench clean
+
+help:
+	@echo "make demo      fit the example model, print its summary, write the plots to demo/"
+	@echo "make test      run the tests"
+	@echo "make lint      ruff and mypy"
+	@echo "make docs      build the documentation into site/"
+	@echo "make validate  long checks: long posteriors, random kills"
+	@echo "make bench     measure speed"
+	@echo "make clean     remove everything that was built, .venv included"
+
+demo: $(INSTALLED)-run
+	@$(PYTHON_IN_VENV) -m bayesmlm.demo
+
+test: $(INSTALLED)-dev
+	@$(PYTHON_IN_VENV) -m pytest
+
+lint: $(INSTALLED)-dev
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+	@$(PYTHON_IN_VENV) -m mypy
+
+docs: $(INSTALLED)-docs
+	@$(PYTHON_IN_VENV) -m mkdocs build --strict --quiet
+
+validate: $(INSTALLED)-dev
+	@$(PYTHON_IN_VENV) -m pytest -m validate -n 0
+
+bench: $(INSTALLED)-run
+	@$(PYTHON_IN_VENV) -m benchmarks
+
+clean:
+	rm -rf .venv .cache site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# One stamp for each set of extras: an install runs again only when what it installs has changed.
+$(INSTALLED)-run: pyproject.toml .ci/setup-venv
+	@.ci/setup-venv
+	@touch $@
+
+$(INSTALLED)-%: pyproject.toml .ci/setup-venv
+	@.ci/setup-venv $*
+	@touch $@ $(INSTALLED)-run
