@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def test_numbers_are_the_nearest_doubles() -> None:
 def test_hsbsub_is_made_from_nlme() -> None:
     pupils, schools = shipped("MathAchieve"), shipped("MathAchSchool").set_index("School")
     pupils = pupils[pupils["School"].astype(int).isin(SCHOOLS)].reset_index(drop=True)
-    of_pupil = schools.loc[pupils["School"].astype(str)].reset_index(drop=True)
+    of_pupil = schools.loc[pupils["School"].astype(str).tolist()].reset_index(drop=True)
     made = pd.DataFrame(
         {
             "id": pupils["School"].astype(str),
@@ -136,13 +137,13 @@ class TestUserFolder:
         return tmp_path
 
     @staticmethod
-    def write(folder: Path, csv: str, **columns: dict[str, object]) -> None:
+    def write(folder: Path, csv: str, **columns: dict[str, Any]) -> None:
         (folder / "mine.csv").write_text(csv, encoding="utf-8")
         if columns:
             (folder / "schema.json").write_text(json.dumps({"mine": {"columns": columns}}), encoding="utf-8")
 
     def test_schema_gives_types_and_levels(self, folder: Path) -> None:
-        columns = {
+        columns: dict[str, dict[str, Any]] = {
             "g": {"type": "factor", "levels": ["b", "a", "c"]},
             "o": {"type": "ordered", "levels": "2 levels, sorted: numeric"},
             "i": {"type": "integer"},
@@ -179,7 +180,7 @@ class TestUserFolder:
         ],
     )
     def test_a_schema_that_does_not_fit_is_an_error(
-        self, folder: Path, columns: dict[str, dict[str, object]], words: str
+        self, folder: Path, columns: dict[str, dict[str, Any]], words: str
     ) -> None:
         self.write(folder, "x\na\n", **columns)
         with pytest.raises(DataError, match=words):
