@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "FlatProgram", "SamplerSettings", "Timings"]
+__all__ = ["Draws", "Explains", "FlatProgram", "SamplerSettings", "Timings"]
 
 
 class FlatProgram(Protocol):
-    """A log posterior over one flat, unconstrained vector q of length ``dimension``, with its data as arguments.
+    """A log posterior over one flat, unconstrained vector q of length ``dimension``, with its data as
+    arguments.
 
-    ``key`` is the model's structure as text: two programs with the same key and array shapes compile to the same
-    code. ``data`` is a pytree (dicts and tuples of numpy arrays, float64 or int32); every number that may change
-    between fits of the same structure is in it. ``coordinate_names[i]`` says which parameter q[i] belongs to.
+    ``key`` is the model's structure as text: two programs with the same key and array shapes compile to the
+    same code. ``data`` is a pytree (dicts and tuples of numpy arrays, float64 or int32); every number that
+    may change between fits of the same structure is in it. ``coordinate_names[i]`` says which parameter q[i]
+    belongs to.
     """
 
     key: str
@@ -34,10 +36,21 @@ class FlatProgram(Protocol):
         ...
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """What a `FlatProgram` may offer besides: a sentence on why the density of q is not finite, naming the
+    row of the data if it can, or None. Asked only when sampling cannot start; q is (dimension,),
+    unconstrained."""
+
+    def explain(self, q: NDArray[np.float64]) -> str | None:
+        """The sentence, ready to be shown to the user."""
+        ...
+
+
 @dataclass(frozen=True)
 class SamplerSettings:
-    """brms's sampler arguments. ``iterations`` counts warm-up too; ``init`` as `brm`'s (None, "random", 0, a radius,
-    or one flat vector for each chain)."""
+    """brms's sampler arguments. ``iterations`` counts warm-up too; ``init`` as `brm`'s (None, "random", 0, a
+    radius, or one flat vector for each chain)."""
 
     chains: int = 4
     iterations: int = 2000
@@ -56,7 +69,8 @@ class SamplerSettings:
 
 @dataclass
 class Timings:
-    """Seconds spent: building the design, compiling, warming up, drawing, and afterwards (tables, DataTree)."""
+    """Seconds spent: building the design, compiling, warming up, drawing, and afterwards (tables,
+    DataTree)."""
 
     setup: float = 0.0
     compile: float = 0.0
@@ -74,8 +88,8 @@ class Timings:
 class Draws:
     """Post-warm-up draws. ``samples[name]``: (chain, draw, ...); ``stats``: (chain, draw) under ArviZ's names
     ``lp, step_size, n_steps, tree_depth, acceptance_rate, diverging, energy, reached_max_treedepth``.
-    ``unconstrained``: (chain, draw, dimension). ``complete`` is False when sampling was interrupted or ran out of
-    its time budget; all chains are then cut to the shortest."""
+    ``unconstrained``: (chain, draw, dimension). ``complete`` is False when sampling was interrupted or ran
+    out of its time budget; all chains are then cut to the shortest."""
 
     samples: dict[str, NDArray]
     stats: dict[str, NDArray]
@@ -84,6 +98,3 @@ class Draws:
     settings: SamplerSettings
     complete: bool = True
     notes: tuple[str, ...] = field(default_factory=tuple)
-
-
-ProgressCallback = Callable[[int, int, int], None]
