@@ -1,3 +1,100 @@
-"""Bayesian and frequentist multilevel models from one formula."""
+"""Bayesian and frequentist multilevel models from one formula: what brms and lme4 are to R.
+
+Names are imported when they are first used, so that ``import bayesmlm`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    BayesmlmError,
+    BayesmlmWarning,
+    ConvergenceWarning,
+    DataError,
+    FormulaError,
+    NewDataError,
+    PriorError,
+    SamplingError,
+)
+
+if TYPE_CHECKING:
+    from .bayes import brm, default_prior, standata, validate_prior
+    from .bayes import default_prior as get_prior
+    from .datasets import load_dataset
+    from .families.registry import brmsfamily
+    from .formula import bf, lf, mvbf, nlf
+    from .frequentist import glmer, lmer
+    from .io import load
+    from .priors.prior import prior, set_prior
+    from .results.criteria import loo_compare
+    from .results.effects import make_conditions
+    from .results.fit import BayesFit
 
 __version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "BayesFit": "results.fit",
+    "bf": "formula",
+    "brm": "bayes",
+    "brmsfamily": "families.registry",
+    "default_prior": "bayes",
+    "get_prior": "bayes",
+    "glmer": "frequentist",
+    "lf": "formula",
+    "lmer": "frequentist",
+    "load": "io",
+    "load_dataset": "datasets",
+    "loo_compare": "results.criteria",
+    "make_conditions": "results.effects",
+    "mvbf": "formula",
+    "nlf": "formula",
+    "prior": "priors.prior",
+    "set_prior": "priors.prior",
+    "standata": "bayes",
+    "validate_prior": "bayes",
+}
+
+__all__ = [
+    "BayesFit",
+    "BayesmlmError",
+    "BayesmlmWarning",
+    "ConvergenceWarning",
+    "DataError",
+    "FormulaError",
+    "NewDataError",
+    "PriorError",
+    "SamplingError",
+    "bf",
+    "brm",
+    "brmsfamily",
+    "default_prior",
+    "get_prior",
+    "glmer",
+    "lf",
+    "lmer",
+    "load",
+    "load_dataset",
+    "loo_compare",
+    "make_conditions",
+    "mvbf",
+    "nlf",
+    "prior",
+    "set_prior",
+    "standata",
+    "validate_prior",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bayesmlm' has no attribute {name!r}")
+    home = import_module(f".{_HOMES[name]}", __name__)
+    value = getattr(home, "default_prior" if name == "get_prior" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,270 @@
+"""`brm()`: from a formula and a data frame to a fitted Bayesian multilevel model."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .data.frame import Frame
+from .errors import BayesmlmError, DataError
+from .families.registry import family as as_family
+from .formula import as_bayes_formula
+from .formula.available import refuse_unavailable
+from .inference.protocol import SamplerSettings
+from .messages import inform
+from .model.design import Design, build_design
+
+if TYPE_CHECKING:
+    from .model.spec import ModelSpec
+
+__all__ = ["brm", "default_prior", "prepare", "standata", "update", "validate_prior"]
+
+NO_MEANING = {
+    "data2": "known covariance matrices are not available yet",
+    "backend": "every model is sampled by NumPyro's NUTS through JAX",
+    "threads": "threads within a chain are JAX's affair",
+    "opencl": "JAX uses the accelerator it finds",
+    "normalize": "densities are always normalised",
+    "silent": "use progress=False",
+    "refresh": "use progress=False",
+    "save_model": "use fit.model_code",
+    "future": "chains run on threads",
+    "stan_model_args": "nothing is compiled by Stan",
+}
+"""brms arguments that mean nothing here: accepted, with these words, so that scripts port."""
+
+
+def prepare(
+    formula: Any,
+    data: Any,
+    family: Any = None,
+    *,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    drop_unused_levels: bool = True,
+) -> Design:
+    """Formula, data and family to a `Design`; everything that can be refused without compiling is refused here."""
+    parsed = as_bayes_formula(formula)
+    refuse_unavailable(parsed)
+    given = family if family is not None else parsed.family
+    links = {}
+    chosen = as_family("gaussian" if given is None else given, **links)
+    return build_design(
+        parsed,
+        chosen,
+        Frame.from_any(data),
+        functions=functions,
+        contrasts=contrasts,
+        drop_unused_levels=drop_unused_levels,
+    )
+
+
+def brm(
+    formula: Any,
+    data: Any = None,
+    family: Any = None,
+    prior: Any = None,
+    *,
+    sample_prior: str = "no",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    chains: int = 4,
+    iter: int = 2000,
+    warmup: int | None = None,
+    thin: int = 1,
+    cores: int | None = None,
+    seed: int | None = None,
+    init: Any = None,
+    control: Mapping[str, Any] | None = None,
+    algorithm: str = "sampling",
+    save_pars: Any = None,
+    file: str | Path | None = None,
+    file_refit: str = "never",
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    time_budget: float | None = None,
+    chain_method: str | None = None,
+    drop_unused_levels: bool = True,
+    progress: bool = True,
+    **brms_arguments: Any,
+) -> Any:
+    """Fit a Bayesian multilevel model by NUTS; arguments and defaults as in brms.
+
+    ``formula``: text, or the result of `bf`. ``data``: a pandas, polars or pyarrow table, or a dict of columns.
+    ``family``: a name, ``brmsfamily(...)``, default gaussian. ``prior``: from `set_prior`. ``sample_prior``: "no",
+    "yes" (adds ``prior_*`` draws) or "only" (leaves the likelihood out). ``functions``: your own functions that the
+    formula may call, by name. ``iter`` counts warm-up (default half). ``control``: ``adapt_delta``,
+    ``max_treedepth``. ``init``: None or "random" (uniform(-2, 2) unconstrained), 0, a radius, or values by
+    parameter (a dict, a list of one dict per chain, or a function that returns one). ``checkpoint``: a folder that a
+    killed run continues from with ``resume=True``, bit for bit. ``file``: save the fit there and read it back next
+    time; ``file_refit``: "never", "on_change", "always". ``time_budget``: seconds after which sampling stops with
+    the draws it has.
+
+    Returns a `BayesFit`. Raises `FormulaError`, `DataError`, `PriorError` before anything is compiled, and
+    `SamplingError` when no starting point with a finite log density is found.
+    """
+    from . import io
+    from .results.assemble import assemble
+
+    started = time.perf_counter()
+    _say_what_is_ignored(brms_arguments)
+    if algorithm != "sampling":
+        raise BayesmlmError(f'algorithm="{algorithm}" is not available yet; use algorithm="sampling"')
+    if data is None:
+        raise DataError("brm() needs data: pass a data frame, brm(formula, data=df)")
+    settings = sampler_settings(
+        chains, iter, warmup, thin, cores, seed, control, time_budget=time_budget, chain_method=chain_method
+    )
+
+    def specified() -> ModelSpec:
+        design = prepare(
+            formula,
+            data,
+            family,
+            functions=functions,
+            contrasts=contrasts,
+            drop_unused_levels=drop_unused_levels,
+        )
+        return specification(design, prior, sample_prior)
+
+    stored, spec = io.reusable(file, file_refit, specified, functions)
+    if stored is not None:
+        return stored
+    spec = spec or specified()
+    for message in spec.design.messages:
+        inform(message)
+    from .inference.sample import sample
+    from .model.initial import initial_values
+
+    settings = initial_values(spec, settings, init)
+    setup = time.perf_counter() - started
+    draws = sample(spec.program, settings, progress=progress, checkpoint=checkpoint, resume=resume)
+    call = {
+        "prior": prior,
+        "sample_prior": sample_prior,
+        "contrasts": contrasts,
+        "control": dict(control or {}),
+        "functions": functions,
+    }
+    fit = assemble(spec, draws, call, sample_prior=sample_prior, setup=setup, keep_group_effects=keeps_groups(save_pars))
+    if file is not None:
+        io.save(fit, file)
+    return fit
+
+
+def specification(design: Design, prior: Any, sample_prior: str = "no") -> Any:
+    """Design and user priors to a `ModelSpec`. Raises `PriorError`."""
+    from .model.spec import outline, specify
+    from .priors.resolve import resolve
+
+    if sample_prior not in ("no", "yes", "only"):
+        raise BayesmlmError(f'sample_prior must be "no", "yes" or "only", not {sample_prior!r}')
+    resolved = resolve(outline(design), prior, sample_prior=sample_prior)
+    return specify(design, resolved, likelihood=sample_prior != "only")
+
+
+def sampler_settings(
+    chains: int,
+    iter: int,
+    warmup: int | None,
+    thin: int,
+    cores: int | None,
+    seed: int | None,
+    control: Mapping[str, Any] | None,
+    **further: Any,
+) -> SamplerSettings:
+    """brms's sampler arguments, checked."""
+    warmup = iter // 2 if warmup is None else warmup
+    whole = {"chains": chains, "iter": iter, "warmup": warmup, "thin": thin}
+    for name, value in whole.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise BayesmlmError(f"{name} must be a whole number, not {value!r}")
+    if chains < 1 or thin < 1 or warmup < 0 or warmup >= iter:
+        raise BayesmlmError(
+            f"need chains >= 1, thin >= 1 and 0 <= warmup < iter; got chains={chains}, thin={thin}, "
+            f"warmup={warmup}, iter={iter}"
+        )
+    control = dict(control or {})
+    adapt_delta = float(control.pop("adapt_delta", 0.8))
+    max_treedepth = int(control.pop("max_treedepth", 10))
+    if not 0 < adapt_delta < 1:
+        raise BayesmlmError(f"control adapt_delta must lie between 0 and 1, not {adapt_delta:g}")
+    if not 1 <= max_treedepth <= 20:
+        raise BayesmlmError(f"control max_treedepth must lie between 1 and 20, not {max_treedepth}")
+    for name in control:
+        inform(f"control argument `{name}` has no meaning here and is ignored.")
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise BayesmlmError(f"seed must be a whole number that is not negative, not {seed!r}")
+    return SamplerSettings(
+        int(chains), int(iter), int(warmup), int(thin), int(seed), adapt_delta, max_treedepth, cores, **further
+    )
+
+
+def _say_what_is_ignored(arguments: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        if name not in NO_MEANING:
+            raise TypeError(f"brm() got an unexpected argument {name!r}")
+        if value is not None:
+            inform(f"`{name}` has no meaning here and is ignored: {NO_MEANING[name]}.")
+
+
+def keeps_groups(save_pars: Any) -> bool:
+    """brms's ``save_pars``: whether draws of group effects are kept (``save_pars={"group": False}``: not)."""
+    if save_pars is None:
+        return True
+    if not isinstance(save_pars, Mapping) or set(save_pars) - {"group", "latent", "all", "manual"}:
+        raise BayesmlmError(f'save_pars must be a dict such as {{"group": False}}, not {save_pars!r}')
+    return bool(save_pars.get("group", True))
+
+
+def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any) -> Any:
+    """brms's ``default_prior()``/``get_prior()``: every prior the model has, and which can be set."""
+    from .model.spec import outline
+    from .priors.defaults import default_prior_table
+
+    return default_prior_table(outline(prepare(formula, data, family, **arguments)))
+
+
+def validate_prior(prior: Any, formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any) -> Any:
+    """The full table of priors with ``prior`` put in; raises `PriorError` for one that matches nothing."""
+    from .model.spec import outline
+    from .priors.resolve import resolve
+
+    design = prepare(formula, data, family, **arguments)
+    return resolve(outline(design), prior, sample_prior=sample_prior).table
+
+
+def standata(formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any) -> dict[str, Any]:
+    """The design as named arrays under brms's keys (``N Y K X Z_1_1 J_1 N_1 M_1 NC_1 ... prior_only``).
+
+    ``J_*`` count from 1, as in Stan.
+    """
+    from .model.standata import standata as arrays
+
+    return arrays(prepare(formula, data, family, **arguments), prior_only=sample_prior == "only")
+
+
+def update(fit: Any, formula: Any = None, newdata: Any = None, **arguments: Any) -> Any:
+    """Fit again; what is not given is taken from ``fit``. ``formula`` may use ``.`` for the old sides."""
+    from .formula.update import update_formula
+
+    new = fit.formula if formula is None else update_formula(fit.formula, formula)
+    settings = fit.settings
+    call = {
+        "family": fit.family,
+        "chains": settings.chains,
+        "iter": settings.iterations,
+        "warmup": settings.warmup if "iter" not in arguments else None,
+        "thin": settings.thin,
+        "cores": settings.cores,
+        "seed": settings.seed,
+        **fit.call,
+    }
+    return brm(new, fit.data if newdata is None else newdata, **{**call, **arguments})

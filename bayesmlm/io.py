@@ -1,0 +1,213 @@
+"""Saving a fit to one netCDF file and reading it back.
+
+The file holds the DataTree, the rows of data that were used, and as JSON whatever rebuilds the model: formula,
+family, priors, settings. Nothing is pickled, so reading a file never runs code from it. Writing is atomic: the
+old file stays until the new one is complete on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .data.columns import Factor, Numeric
+from .data.frame import Frame
+from .errors import BayesmlmError
+from .inference.protocol import SamplerSettings, Timings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from .model.spec import ModelSpec
+    from .results.fit import BayesFit
+
+__all__ = ["fingerprint", "load", "save", "with_suffix"]
+
+FORMAT = 1
+FRAME_GROUP = "model_frame"
+
+
+def save(fit: BayesFit, path: Any) -> None:
+    """Write ``fit`` to ``path`` (``.nc`` is added when there is no suffix)."""
+    import xarray as xr
+
+    target = with_suffix(path)
+    tree = xr.DataTree.from_dict(
+        {**{name: group.to_dataset() for name, group in fit.idata.children.items()}, FRAME_GROUP: _frame_group(fit)}
+    )
+    tree.attrs.update(fit.idata.attrs)
+    tree.attrs["bayesmlm"] = json.dumps(_description(fit))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        tree.to_netcdf(temporary, engine="h5netcdf")
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -> BayesFit:
+    """Read a fit that `BayesFit.save` wrote. ``functions``: those that its formula calls, as given to `brm`.
+
+    Raises `BayesmlmError` when the file is not a saved fit, or of a later format.
+    """
+    import xarray as xr
+
+    from .bayes import prepare, specification
+    from .results.fit import BayesFit
+
+    target = with_suffix(path)
+    if not target.exists():
+        raise BayesmlmError(f"there is no file {target}")
+    try:
+        with xr.open_datatree(target, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise BayesmlmError(f"{target} is not a saved fit, or is damaged: {error}") from error
+    if "bayesmlm" not in tree.attrs:
+        raise BayesmlmError(f"{target} is not a fit saved by bayesmlm")
+    about = json.loads(tree.attrs.pop("bayesmlm"))
+    if about["format"] > FORMAT:
+        raise BayesmlmError(f"{target} was written by a later version of bayesmlm ({about['version']}); upgrade to read it")
+    missing = [name for name in about["functions"] if name not in (functions or {})]
+    if missing:
+        raise BayesmlmError(
+            f"the formula of {target} calls your function `{missing[0]}`; "
+            f"pass it again: load(path, functions={{{missing[0]!r}: ...}})"
+        )
+    frame = _read_frame(tree[FRAME_GROUP].to_dataset())
+    del tree[FRAME_GROUP]
+    contrasts = _decode(about["contrasts"])
+    design = prepare(about["formula"], frame, about["family"], functions=functions, contrasts=contrasts)
+    spec = specification(design, _read_priors(about["prior"]), about["sample_prior"])
+    settings = SamplerSettings(**about["settings"])
+    call = {
+        "prior": _read_priors(about["prior"]),
+        "sample_prior": about["sample_prior"],
+        "contrasts": contrasts,
+        "control": about["control"],
+        "functions": functions,
+    }
+    return BayesFit(spec, tree, settings, Timings(**about["timings"]), call, about["data_name"], complete=about["complete"])
+
+
+def reusable(
+    file: str | Path | None, refit: str, spec: Callable[[], ModelSpec], functions: Any
+) -> tuple[BayesFit | None, ModelSpec | None]:
+    """The fit stored in ``file`` when ``file_refit`` lets it be used again, and the specification if it was made."""
+    if refit not in ("never", "on_change", "always"):
+        raise BayesmlmError(f'file_refit must be "never", "on_change" or "always", not {refit!r}')
+    if file is None or refit == "always" or not with_suffix(file).exists():
+        return None, None
+    stored = load(file, functions)
+    if refit == "never":
+        return stored, None
+    now = spec()
+    return (stored if fingerprint(stored.spec) == fingerprint(now) else None), now
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """A hash of all that determines the posterior: structure, names, data and priors."""
+    import jax
+
+    digest = hashlib.sha256(spec.structure.key.encode())
+    digest.update(repr([spec.design.response.name, *(site.names for site in spec.structure.sites)]).encode())
+    digest.update(repr([block.levels for block in spec.design.blocks]).encode())
+    leaves, structure = jax.tree.flatten(spec.data)
+    digest.update(str(structure).encode())
+    for leaf in leaves:
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def with_suffix(path: Any) -> Path:
+    """``path`` with ``.nc`` when it has no suffix."""
+    target = Path(path)
+    return target if target.suffix in (".nc", ".netcdf", ".h5") else target.with_name(target.name + ".nc")
+
+
+def _description(fit: BayesFit) -> dict[str, Any]:
+    from . import __version__
+
+    settings = {**asdict(fit.settings), "init": None if isinstance(fit.settings.init, np.ndarray) else fit.settings.init}
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "formula": fit.formula.to_text(),
+        "family": fit.family.to_json(),
+        "prior": _write_priors(fit.call["prior"]),
+        "sample_prior": fit.call["sample_prior"],
+        "contrasts": _encode(fit.call["contrasts"]),
+        "control": dict(fit.call["control"] or {}),
+        "functions": sorted(fit.call["functions"] or {}),
+        "settings": settings,
+        "timings": asdict(fit.timings),
+        "data_name": fit.data_name,
+        "complete": fit.complete,
+    }
+
+
+def _encode(contrasts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not contrasts:
+        return None
+    return {k: v if isinstance(v, str) else np.asarray(v, dtype=float).tolist() for k, v in contrasts.items()}
+
+
+def _decode(contrasts: dict[str, Any] | None) -> dict[str, Any] | None:
+    if contrasts is None:
+        return None
+    return {k: v if isinstance(v, str) else np.asarray(v, dtype=float) for k, v in contrasts.items()}
+
+
+def _write_priors(prior: Any) -> list[dict[str, Any]]:
+    from .priors.prior import as_prior_set
+
+    return [asdict(row) for row in as_prior_set(prior)]
+
+
+def _read_priors(rows: list[dict[str, Any]]) -> Any:
+    from .priors.prior import Prior, PriorSet
+
+    return PriorSet(tuple(Prior(**row) for row in rows)) if rows else None
+
+
+def _frame_group(fit: BayesFit) -> xr.Dataset:
+    import xarray as xr
+
+    variables: dict[str, Any] = {}
+    frame = fit.design.frame
+    for position, name in enumerate(frame.names):
+        column = frame.columns[name]
+        if isinstance(column, Factor):
+            about = {"kind": "factor", "levels": json.dumps(list(column.levels)), "ordered": int(column.ordered)}
+            values: Any = column.codes
+        else:
+            about = {"kind": "numeric", "integer": int(column.integer), "logical": int(column.logical)}
+            values = column.values
+        variables[f"column{position}"] = (("row",), values, {"name": name, **about})
+    return xr.Dataset(variables)
+
+
+def _read_frame(dataset: xr.Dataset) -> Frame:
+    columns: dict[str, Any] = {}
+    for variable in dataset.data_vars.values():
+        about = variable.attrs
+        if about["kind"] == "factor":
+            levels = tuple(json.loads(about["levels"]))
+            columns[about["name"]] = Factor(variable.values.astype(np.int32), levels, bool(about["ordered"]))
+        else:
+            values = variable.values.astype(np.float64)
+            columns[about["name"]] = Numeric(values, bool(about["integer"]), bool(about["logical"]))
+    return Frame.from_columns(columns)

@@ -1,0 +1,161 @@
+"""A model in words: text for the terminal, LaTeX for a notebook, NumPyro code for a colleague."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .blocks import GroupBlock
+    from .design import PredictorDesign
+    from .spec import ModelSpec
+
+__all__ = ["describe", "latex", "model_code"]
+
+
+def describe(spec: ModelSpec) -> str:
+    """Formula, family, data, and every parameter with its prior."""
+    design = spec.design
+    links = "; ".join(f"{name} = {p.link}" for name, p in design.predictors.items())
+    lines = [
+        f"Family:  {design.family.name} ({links})",
+        "Formula: " + str(design.formula).replace("\n", "\n         "),
+        f"Data:    {design.n} rows" + (f" ({design.rows_dropped} left out)" if design.rows_dropped else ""),
+    ]
+    for block in design.blocks:
+        joined = ", ".join(c.label for c in block.columns)
+        kind = "correlated" if block.has_correlations else "independent" if block.size > 1 else "one effect"
+        lines.append(f"Group:   {block.group}: {len(block.levels)} levels x ({joined}), {kind}")
+    rows = [row for row in parameter_rows(spec) if row[2]]
+    widths = [max(len(row[i]) for row in [*rows, HEAD]) for i in range(2)]
+    table = [f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in [HEAD, *rows]]
+    return "\n".join([*lines, "", *table])
+
+
+HEAD = ("parameter", "size", "prior")
+
+
+def parameter_rows(spec: ModelSpec) -> list[tuple[str, str, str]]:
+    """(name, size, prior) of every sampled parameter; elements with the same prior share a row."""
+    rows: list[tuple[str, str, str]] = []
+    blocks = {b.site: b for b in spec.design.blocks}
+    for site in spec.structure.sites:
+        if site.kind == "lkj":
+            block = blocks[site.name.removeprefix("L_")]
+            size = f"{block.size} x {block.size}"
+            eta = spec.priors.lkj(block.group)
+            rows.append((f"cor_{block.group}", size, f"lkj({eta:g})"))
+        elif site.kind == "standard_normal":
+            block = blocks[site.name.removeprefix("z_")]
+            rows.append((f"r_{block.group}", " x ".join(map(str, site.shape)), _effect_prior(block)))
+        else:
+            assert site.prior is not None
+            rows += _vector_rows(site.names, site.prior.describe())
+    return rows
+
+
+def _vector_rows(names: tuple[str, ...], priors: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    by_prior: dict[str, list[str]] = {}
+    for name, prior in zip(names, priors, strict=True):
+        by_prior.setdefault(prior, []).append(name)
+    return [(", ".join(members), str(len(members)), prior) for prior, members in by_prior.items()]
+
+
+def _effect_prior(block: GroupBlock) -> str:
+    sd = f"sd_{block.group}"
+    matrix = f"diag({sd}) cor_{block.group} diag({sd})" if block.has_correlations else f"diag({sd}^2)"
+    return f"normal(0, {matrix}), non-centred"
+
+
+def latex(spec: ModelSpec) -> str:
+    """The model in LaTeX: likelihood, linear predictors, group effects, priors."""
+    design = spec.design
+    names = [p.name for p in design.family.parameters]
+    arguments = ", ".join(GREEK.get(n, rf"\mathrm{{{n}}}") + ("_i" if n in design.predictors else "") for n in names)
+    lines = [rf"\mathrm{{{_escape(design.response.name)}}}_i &\sim \mathrm{{{design.family.name}}}({arguments})"]
+    for name, p in design.predictors.items():
+        symbol = GREEK.get(name, rf"\mathrm{{{name}}}") + "_i"
+        left = symbol if p.link == "identity" else rf"\mathrm{{{p.link}}}({symbol})"
+        lines.append(rf"{left} &= {_latex_predictor(p)}")
+    for block in design.blocks:
+        group = _escape(block.group)
+        lines.append(
+            rf"r^{{\mathrm{{{group}}}}}_j &\sim \mathrm{{normal}}(0, \Sigma_{{\mathrm{{{group}}}}}), "
+            rf"\quad j = 1, \ldots, {len(block.levels)}"
+        )
+    for name, _, prior in parameter_rows(spec):
+        if not name.startswith("r_"):
+            lines.append(rf"\mathrm{{{_escape(name)}}} &\sim \mathrm{{{_escape(prior)}}}")
+    return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
+
+
+GREEK = {"mu": r"\mu", "sigma": r"\sigma", "nu": r"\nu", "phi": r"\phi"}
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "").replace("_", r"\_").replace("^", r"\hat{}").replace("%", r"\%").replace("#", r"\#")
+
+
+def _latex_predictor(p: PredictorDesign) -> str:
+    terms = [r"\mathrm{Intercept}"] if p.centred else []
+    terms += [rf"b_{{\mathrm{{{_escape(c)}}}}} \, \mathrm{{{_escape(c)}}}_i" for c in p.coefficients]
+    for group in p.groups:
+        for name in group.names:
+            times = "" if name == "Intercept" else rf" \, \mathrm{{{_escape(name)}}}_i"
+            label = _escape(group.group)
+            terms.append(rf"r^{{\mathrm{{{label}}}}}_{{\mathrm{{{label}}}[i], \mathrm{{{_escape(name)}}}}}{times}")
+    if p.offset is not None:
+        terms.append(r"\mathrm{offset}_i")
+    return " + ".join(terms) or "0"
+
+
+def model_code(spec: ModelSpec) -> str:
+    """The joint model written out as a NumPyro function, for reading."""
+    design, lines = spec.design, []
+    add = lines.append
+    add("def model(X, y, codes, Z" + "".join(f", {name}" for name in design.response.extra) + "):")
+    for site in spec.structure.sites:
+        if site.kind == "prior" and site.prior is not None:
+            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {_prior_code(site.prior.describe())})")
+        elif site.kind == "lkj":
+            block = next(b for b in design.blocks if f"L_{b.site}" == site.name)
+            eta = spec.priors.lkj(block.group)
+            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, LKJCholesky({block.size}, {eta:g}))")
+        else:
+            shape = ", ".join(map(str, site.shape))
+            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, Normal(0, 1).expand([{shape}]))")
+    for block in design.blocks:
+        sd, z, L = (_variable(f"{prefix}_{block.site}") for prefix in ("sd", "z", "L"))
+        factor = f"({sd}[:, None] * {L}).T" if block.has_correlations else None
+        effects = f"{z} @ {factor}" if factor else f"{z} * {sd}"
+        add(f"    {_variable('r_' + block.site)} = {effects}  # non-centred group effects of {block.group}")
+    for name, p in design.predictors.items():
+        suffix = "" if name == "mu" else f"_{name}"
+        terms = [f"Intercept{suffix}"] if p.centred else []
+        centre = f"(X[{name!r}] - X[{name!r}].mean(0))" if p.centred else f"X[{name!r}]"
+        terms += [f"{centre} @ b{suffix}"] if p.coefficients else []
+        for group, slot in zip(p.groups, p.slots, strict=True):
+            site = design.blocks[slot.block].site
+            effects = f"{_variable('r_' + site)}[codes[{site!r}], {slot.start}:{slot.stop}]"
+            terms.append(f"({effects} * Z[{name!r}, {group.group!r}]).sum(-1)")
+        terms += ["offset"] if p.offset is not None else []
+        eta = " + ".join(terms) or "0.0"
+        add(f"    {name} = {eta}" if p.link == "identity" else f"    {name} = inverse_{p.link}({eta})")
+    for name, value in design.fixed.items():
+        add(f"    {name} = {value:g}  # fixed")
+    names = [p.name for p in design.family.parameters]
+    arguments = ", ".join([*(f"{n}={n}" for n in names), *(f"{n}={n}" for n in design.response.extra)])
+    weighted = "" if design.response.weights is None else "  # log density multiplied by the weights"
+    if spec.structure.likelihood:
+        add(f"    numpyro.sample('y', {design.family.name.capitalize()}({arguments}), obs=y){weighted}")
+    return "\n".join(lines)
+
+
+def _variable(site: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in site)
+
+
+def _prior_code(priors: tuple[str, ...]) -> str:
+    unique = list(dict.fromkeys(priors))
+    if len(unique) == 1:
+        return unique[0] + (f".expand([{len(priors)}])" if len(priors) > 1 else "")
+    return "Vector(" + ", ".join(priors) + ")"

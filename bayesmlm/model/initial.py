@@ -1,0 +1,73 @@
+"""Starting values given by the user, on the parameters' natural scales, as flat unconstrained vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BayesmlmError
+from ..inference.protocol import SamplerSettings
+from .spec import ModelSpec
+
+__all__ = ["initial_values"]
+
+
+def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> SamplerSettings:
+    """``settings`` with brms's ``init``: None or "random", 0 or "0", a radius, a dict of values, a list of one dict
+    for each chain, or a function of no argument that returns a dict. Parameters that a dict leaves out start at
+    random. Raises `BayesmlmError` for unknown names, wrong shapes and values outside a parameter's support."""
+    if init is None or (isinstance(init, str) and init == "random"):
+        return settings
+    if isinstance(init, str) and init == "0":
+        return replace(settings, init=0.0)
+    if isinstance(init, int | float | np.number) and not isinstance(init, bool):
+        if not np.isfinite(init) or init < 0:
+            raise BayesmlmError(f"init must be a radius that is not negative, not {init!r}")
+        return replace(settings, init=float(init))
+    if callable(init):
+        given = [init() for _ in range(settings.chains)]
+    elif isinstance(init, Mapping):
+        given = [init] * settings.chains
+    elif isinstance(init, Sequence) and not isinstance(init, str):
+        given = list(init)
+    else:
+        raise BayesmlmError(
+            f'init must be None, "random", 0, a radius, a dict of values, a list of dicts or a function; got {init!r}'
+        )
+    if len(given) != settings.chains or not all(isinstance(g, Mapping) for g in given):
+        raise BayesmlmError(f"init needs one dict of values for each of the {settings.chains} chains")
+    rng = np.random.default_rng([settings.seed, 1])
+    return replace(settings, init=np.stack([_flat(spec, values, rng) for values in given]))
+
+
+def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    from numpyro.distributions import biject_to
+
+    from ..inference.x64 import x64
+
+    structure = spec.structure
+    names = [site.name for site in structure.sites]
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        raise BayesmlmError(f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}")
+    pieces = []
+    with x64():
+        distributions = structure.distributions(spec.data)
+        for site in structure.sites:
+            if site.name not in values:
+                pieces.append(rng.uniform(-2, 2, site.size))
+                continue
+            value = np.asarray(values[site.name], dtype=np.float64)
+            if value.shape != site.shape:
+                raise BayesmlmError(
+                    f"init for `{site.name}` has shape {value.shape}, but the parameter has shape {site.shape}"
+                )
+            support = distributions[site.name].support
+            if not bool(np.all(np.asarray(support(value)))):
+                raise BayesmlmError(f"init for `{site.name}` is outside the parameter's support")
+            pieces.append(np.asarray(biject_to(support).inv(value)).reshape(-1))
+    return np.concatenate(pieces) if pieces else np.zeros(0)

@@ -1,0 +1,294 @@
+"""The joint model as one program: structure here, every number an argument.
+
+A `Structure` says what is in the model (predictors, blocks, prior distributions) and holds no number that could
+change between fits of the same model; data, prior constants and centring means arrive as the pytree ``data``. So
+one compiled program serves every data set of the same shape. `model` is the same joint density as a NumPyro
+function; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from numpyro.distributions import biject_to
+
+from ..families.base import Family
+from ..families.links import LINKS
+from ..priors.numpyro_prior import PriorDistribution
+from ..priors.resolve import VectorPrior
+from .blocks import Slot
+
+__all__ = ["BlockStructure", "PredictorStructure", "Program", "Site", "Structure"]
+
+Array = Any
+Values = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One NumPyro sample site. ``shape``: of its value; ``unconstrained``: of the flat piece NUTS moves;
+    ``names``: brms's flat names of its elements (for messages); ``kind``: prior, lkj or standard_normal."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    unconstrained: tuple[int, ...]
+    names: tuple[str, ...]
+    prior: VectorPrior | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of unconstrained coordinates."""
+        return prod(self.unconstrained)
+
+    @property
+    def key(self) -> str:
+        """Structure as text: what the compiled code depends on."""
+        return f"{self.name}:{self.kind}:{self.shape}:{'' if self.prior is None else self.prior.structure()}"
+
+    def distribution(self, constants: Mapping[str, Array]) -> dist.Distribution:
+        """The prior of the whole site, its numbers from ``constants``."""
+        if self.kind == "standard_normal":
+            return dist.Normal(0.0, 1.0).expand(self.shape).to_event(len(self.shape))
+        if self.kind == "lkj":
+            lkj = dist.LKJCholesky(self.shape[-1], constants["eta"])
+            return lkj.expand(self.shape[:-2]).to_event(1) if len(self.shape) > 2 else lkj
+        assert self.prior is not None
+        return PriorDistribution(self.prior.structure(), constants, shape=self.shape)
+
+
+@dataclass(frozen=True)
+class PredictorStructure:
+    """What the program knows of one predictor; arrays come under its name."""
+
+    parameter: str
+    link: str
+    intercept: bool
+    coefficients: int
+    slots: tuple[Slot, ...]
+
+    @property
+    def suffix(self) -> str:
+        """Appended to site names: nothing for mu, ``_sigma`` for sigma."""
+        return "" if self.parameter == "mu" else f"_{self.parameter}"
+
+
+@dataclass(frozen=True)
+class BlockStructure:
+    """What the program knows of one block of group effects: J levels, k effects, ``by_count`` covariances."""
+
+    site: str
+    levels: int
+    size: int
+    correlated: bool
+    by_count: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The model without its numbers; hashable through ``key``."""
+
+    family: Family
+    predictors: tuple[PredictorStructure, ...]
+    blocks: tuple[BlockStructure, ...]
+    scalars: tuple[str, ...]
+    fixed: tuple[str, ...]
+    sites: tuple[Site, ...]
+    likelihood: bool = True
+
+    @cached_property
+    def key(self) -> str:
+        """All of it as text."""
+        family = f"{self.family.name}:{sorted(self.family.links.items())}"
+        parts = [family, repr(self.predictors), repr(self.blocks), repr(self.scalars), repr(self.fixed)]
+        return "|".join([*parts, *(s.key for s in self.sites), str(self.likelihood)])
+
+    @cached_property
+    def dimension(self) -> int:
+        """Number of unconstrained coordinates."""
+        return sum(site.size for site in self.sites)
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each site starts in the flat vector."""
+        return tuple(int(i) for i in np.cumsum([0, *(site.size for site in self.sites)]))
+
+    def distributions(self, data: Any) -> dict[str, dist.Distribution]:
+        """The prior of every site; no prior depends on another parameter."""
+        return {site.name: site.distribution(data["priors"][site.name]) for site in self.sites}
+
+    def model(self, data: Any) -> None:
+        """The joint model as a NumPyro function."""
+        values = {name: numpyro.sample(name, d) for name, d in self.distributions(data).items()}
+        self.record(values, data)
+        if self.likelihood:
+            parameters = self.parameters(self.with_effects(values, data), data["design"])
+            response = ResponseDistribution(self.family, parameters, data["design"]["extra"], data.get("weights"))
+            numpyro.sample("y", response, obs=data["y"])
+
+    def record(self, values: Values, data: Any) -> None:
+        """Register what is computed from the parameters as deterministic sites."""
+        for name, value in self.derived(values, data).items():
+            numpyro.deterministic(name, value)
+
+    def unravel(self, q: Array) -> dict[str, Array]:
+        """The flat vector cut into one unconstrained piece for each site."""
+        return {
+            site.name: q[start : start + site.size].reshape(site.unconstrained)
+            for site, start in zip(self.sites, self.offsets[:-1], strict=True)
+        }
+
+    def _transformed(self, q: Array, data: Any) -> tuple[dict[str, Array], dict[str, Array], Array]:
+        """Values, log prior density of each site, and the log Jacobian of the transformation."""
+        values, log_priors, jacobian = {}, {}, jnp.zeros(())
+        for name, d in self.distributions(data).items():
+            piece = self.unravel(q)[name]
+            transform = biject_to(d.support)
+            values[name] = transform(piece)
+            jacobian = jacobian + jnp.sum(transform.log_abs_det_jacobian(piece, values[name]))
+            log_priors[name] = jnp.sum(d.log_prob(values[name]))
+        return values, log_priors, jacobian
+
+    def potential(self, q: Array, data: Any) -> Array:
+        """Minus the log posterior density of the unconstrained vector (Jacobians included)."""
+        values, log_priors, jacobian = self._transformed(q, data)
+        log_density = jacobian + sum(log_priors.values())
+        if self.likelihood:
+            terms = self.log_likelihood(self.with_effects(values, data), data["design"], data["y"])
+            log_density = log_density + jnp.sum(terms * data["weights"] if "weights" in data else terms)
+        return -log_density
+
+    def constrain(self, q: Array, data: Any) -> dict[str, Array]:
+        """What is stored of a draw: every parameter on its natural scale, correlations, effects, ``lprior``."""
+        values, log_priors, _ = self._transformed(q, data)
+        kept = {s.name: values[s.name] for s in self.sites if s.kind == "prior"}
+        lprior = sum((v for name, v in log_priors.items() if not name.startswith("z_")), jnp.zeros(()))
+        return {**kept, **self.derived(values, data), "lprior": lprior}
+
+    def derived(self, values: Values, data: Any) -> dict[str, Array]:
+        """``b_Intercept`` of centred predictors, correlations and group effects."""
+        out: dict[str, Array] = {}
+        for p in self.predictors:
+            if p.intercept:
+                shift = data["means"][p.parameter] @ values["b" + p.suffix] if p.coefficients else 0.0
+                out[f"b{p.suffix}_Intercept"] = values["Intercept" + p.suffix] - shift
+        for block in self.blocks:
+            if block.correlated:
+                L = values[f"L_{block.site}"].reshape(block.by_count, block.size, block.size)
+                row, column = _pairs(block.size)
+                correlation = L @ jnp.swapaxes(L, -1, -2)
+                out[f"cor_{block.site}"] = correlation[:, row, column].reshape(-1)
+            out[f"r_{block.site}"] = self.effects(block, values, data)
+        return out
+
+    def effects(self, block: BlockStructure, values: Values, data: Any) -> Array:
+        """Group effects (J, k) from standardised ones: r_j = diag(sd) L z_j (non-centred)."""
+        sd = values[f"sd_{block.site}"].reshape(block.by_count, block.size)
+        z = values[f"z_{block.site}"]
+        if not block.correlated:
+            return z * (sd[0] if block.by_count == 1 else sd[data["by"][block.site]])
+        factor = sd[:, :, None] * values[f"L_{block.site}"].reshape(block.by_count, block.size, block.size)
+        if block.by_count == 1:
+            return z @ factor[0].T
+        return jnp.einsum("jkl,jl->jk", factor[data["by"][block.site]], z)
+
+    def with_effects(self, values: Values, data: Any) -> dict[str, Array]:
+        """``values`` with the group effects ``r_<site>`` and the fixed parameters added."""
+        effects = {f"r_{b.site}": self.effects(b, values, data) for b in self.blocks}
+        return {**values, **effects, **data["fixed"]}
+
+    def linear_predictors(self, values: Values, design: Any) -> dict[str, Array]:
+        """(n,) on the link scale for each predicted parameter. ``values``: natural-scale parameters with
+        ``r_<site>``; ``design``: as `Design.arrays` or `Design.new_arrays` give it."""
+        etas = {}
+        for p in self.predictors:
+            arrays = design["predictors"][p.parameter]
+            eta = jnp.zeros(arrays["X"].shape[0])
+            if p.intercept:
+                eta = eta + values["Intercept" + p.suffix]
+            if p.coefficients:
+                eta = eta + arrays["X"] @ values["b" + p.suffix]
+            for slot, Z in zip(p.slots, arrays["Z"], strict=True):
+                site = self.blocks[slot.block].site
+                r = values[f"r_{site}"][design["codes"][site], slot.start : slot.stop]
+                eta = eta + jnp.sum(r * Z, axis=-1)
+            etas[p.parameter] = eta + arrays["offset"] if "offset" in arrays else eta
+        return etas
+
+    def parameters(self, values: Values, design: Any) -> dict[str, Array]:
+        """Distributional parameters on their natural scales, and mu's linear predictor as ``eta``."""
+        etas = self.linear_predictors(values, design)
+        links = {p.parameter: p.link for p in self.predictors}
+        out = {name: LINKS[links[name]].inverse(eta) for name, eta in etas.items()}
+        constants = {name: values[name] for name in (*self.scalars, *self.fixed)}
+        return {**out, **constants, "eta": etas["mu"]}
+
+    def log_likelihood(self, values: Values, design: Any, y: Array) -> Array:
+        """(n,) log density of each response, without weights."""
+        return self.family.log_density(y, self.parameters(values, design), design["extra"], self.family.link("mu"))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A structure with its data: what an engine samples (`bayesmlm.inference.protocol.FlatProgram`)."""
+
+    structure: Structure
+    data: Any = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """Structure as text."""
+        return self.structure.key
+
+    @property
+    def dimension(self) -> int:
+        """Number of unconstrained coordinates."""
+        return self.structure.dimension
+
+    @property
+    def coordinate_names(self) -> tuple[str, ...]:
+        """Which parameter each coordinate belongs to, in brms's names where there is one."""
+        return tuple(name for site in self.structure.sites for name in site.names)
+
+    def potential(self, q: Array, data: Any) -> Array:
+        """See `Structure.potential`."""
+        return self.structure.potential(q, data)
+
+    def constrain(self, q: Array, data: Any) -> dict[str, Array]:
+        """See `Structure.constrain`."""
+        return self.structure.constrain(q, data)
+
+
+class ResponseDistribution(dist.Distribution):
+    """The family as a NumPyro distribution over all rows; ``weights`` multiply the log density (brms)."""
+
+    support = dist.constraints.real
+    reparametrized_params: list[str] = []
+
+    def __init__(self, family: Family, parameters: Values, extra: Values, weights: Array | None) -> None:
+        self.family, self.parameters, self.extra, self.weights = family, dict(parameters), dict(extra), weights
+        super().__init__(batch_shape=jnp.shape(parameters["eta"]))
+
+    def log_prob(self, value: Array) -> Array:
+        """(n,) weighted log density."""
+        terms = self.family.log_density(value, self.parameters, self.extra, self.family.link("mu"))
+        return terms if self.weights is None else terms * self.weights
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Responses drawn from the family."""
+        shape = (*sample_shape, *self.batch_shape)
+        return self.family.sample(key, {k: jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}, self.extra)
+
+
+def _pairs(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the correlations in brms's order: (0, 1), (0, 2), (1, 2), ..."""
+    pairs = [(i, j) for j in range(1, size) for i in range(j)]
+    return np.array([i for i, _ in pairs]), np.array([j for _, j in pairs])

@@ -1,0 +1,139 @@
+"""The model's specification: design, family and priors in one frozen, printable object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline
+from ..priors.resolve import ResolvedPriors
+from .blocks import GroupBlock
+from .design import Design
+from .program import BlockStructure, PredictorStructure, Program, Site, Structure
+
+__all__ = ["ModelSpec", "outline", "specify"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What will be sampled. ``print(spec)`` shows the model with its parameters and priors."""
+
+    design: Design
+    priors: ResolvedPriors
+    structure: Structure
+    data: Any
+
+    @property
+    def program(self) -> Program:
+        """The model as an engine takes it."""
+        return Program(self.structure, self.data)
+
+    def __str__(self) -> str:
+        from .describe import describe
+
+        return describe(self)
+
+    def _repr_latex_(self) -> str:
+        from .describe import latex
+
+        return latex(self)
+
+
+def outline(design: Design) -> ModelOutline:
+    """What the prior table needs to know of a design."""
+    predictors = tuple(
+        PredictorOutline(
+            p.parameter,
+            tuple(p.coefficients),
+            p.centred,
+            0.0 if p.offset is None else float(np.mean(p.offset)),
+            p.link,
+        )
+        for p in design.predictors.values()
+    )
+    groups = tuple(
+        GroupOutline(
+            block.group,
+            tuple((c.parameter, c.coefficient) for c in block.columns),
+            block.has_correlations,
+            () if block.by is None else block.by.labels,
+        )
+        for block in design.blocks
+    )
+    return ModelOutline(design.family, design.response.values, predictors, groups, design.scalars)
+
+
+def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) -> ModelSpec:
+    """Put design and priors together into a program structure and its data."""
+    predictors, sites = [], []
+    for p in design.predictors.values():
+        predictors.append(
+            PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots)
+        )
+        suffix = predictors[-1].suffix
+        dpar = "" if p.parameter == "mu" else p.parameter
+        if p.centred:
+            prior = priors.vector("Intercept", dpar=dpar)
+            sites.append(Site(f"Intercept{suffix}", "prior", (), (), (f"Intercept{suffix}",), prior))
+        if p.coefficients:
+            k = (len(p.coefficients),)
+            names = tuple(f"b{suffix}_{c}" for c in p.coefficients)
+            prior = priors.vector("b", dpar=dpar, coefs=tuple(p.coefficients))
+            sites.append(Site(f"b{suffix}", "prior", k, k, names, prior))
+    for block in design.blocks:
+        sites += _block_sites(block, priors)
+    for name in design.scalars:
+        sites.append(Site(name, "prior", (), (), (name,), priors.vector(name)))
+    blocks = tuple(
+        BlockStructure(b.site, len(b.levels), b.size, b.has_correlations, b.by_count) for b in design.blocks
+    )
+    structure = Structure(
+        design.family,
+        tuple(predictors),
+        blocks,
+        design.scalars,
+        tuple(design.fixed),
+        tuple(sites),
+        likelihood,
+    )
+    return ModelSpec(design, priors, structure, _data(design, sites, priors))
+
+
+def _block_sites(block: GroupBlock, priors: ResolvedPriors) -> list[Site]:
+    k, count, levels = block.size, block.by_count, len(block.levels)
+    sd_names = tuple(f"sd_{block.group}__{label}" for label in block.sd_labels)
+    prior = priors.vector(
+        "sd", group=block.group, coefs=tuple((c.parameter, c.coefficient) for c in block.columns) * count
+    )
+    sites = [Site(f"sd_{block.site}", "prior", (k * count,), (k * count,), sd_names, prior)]
+    if block.has_correlations:
+        shape = (k, k) if count == 1 else (count, k, k)
+        pairs = k * (k - 1) // 2
+        free = (pairs,) if count == 1 else (count, pairs)
+        cor_names = tuple(f"cor_{block.group}__{pair}" for pair in block.pair_labels)
+        sites.append(Site(f"L_{block.site}", "lkj", shape, free, cor_names))
+    z_names = tuple(f"r_{block.group}[{level},{c.label}]" for level in block.levels for c in block.columns)
+    sites.append(Site(f"z_{block.site}", "standard_normal", (levels, k), (levels, k), z_names))
+    return sites
+
+
+def _data(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[str, Any]:
+    constants: dict[str, Any] = {}
+    for site in sites:
+        constants[site.name] = {} if site.prior is None else site.prior.constants()
+    for block in design.blocks:
+        if block.has_correlations:
+            constants[f"L_{block.site}"] = {"eta": np.float64(priors.lkj(block.group))}
+    data: dict[str, Any] = {
+        "design": design.arrays(),
+        "y": design.response.values,
+        "priors": constants,
+        "means": {p.parameter: p.means for p in design.predictors.values() if p.centred},
+        "by": {b.site: b.by.of_level for b in design.blocks if b.by is not None},
+        "fixed": {name: np.float64(value) for name, value in design.fixed.items()},
+    }
+    if design.response.weights is not None:
+        data["weights"] = design.response.weights
+    return data

@@ -1,0 +1,208 @@
+"""From an engine's draws to a `BayesFit`: program sites to the fixed DataTree layout, and back."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.columns import Factor
+from ..errors import ConvergenceWarning
+from ..inference.protocol import Draws
+from . import layout
+from .fit import BayesFit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..model.blocks import GroupBlock
+    from ..model.design import Design
+    from ..model.spec import ModelSpec
+
+__all__ = ["assemble", "tree_from_sites", "tree_to_sites"]
+
+
+def assemble(
+    spec: ModelSpec,
+    draws: Draws,
+    call: Mapping[str, Any],
+    *,
+    sample_prior: str = "no",
+    setup: float = 0.0,
+    keep_group_effects: bool = True,
+) -> BayesFit:
+    """The fitted model. Warns (`ConvergenceWarning`) when the draws may not represent the posterior."""
+    from .diagnose import diagnose
+
+    started = time.perf_counter()
+    samples = dict(draws.samples)
+    if not keep_group_effects:
+        samples = {name: value for name, value in samples.items() if not name.startswith("r_")}
+    priors = prior_draws(spec, draws) if sample_prior == "yes" else {}
+    tree = tree_from_sites(spec, samples, draws.stats, priors)
+    timings = replace(draws.timings, setup=draws.timings.setup + setup)
+    fit = BayesFit(spec, tree, draws.settings, timings, call, complete=draws.complete)
+    for message in diagnose(fit):
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    timings.after += time.perf_counter() - started
+    return fit
+
+
+def tree_from_sites(
+    spec: ModelSpec,
+    samples: Mapping[str, NDArray],
+    stats: Mapping[str, NDArray],
+    priors: Mapping[str, NDArray] | None = None,
+) -> xr.DataTree:
+    """The DataTree of program samples, each (chain, draw, ...)."""
+    design = spec.design
+    variables: list[layout.Variable] = []
+    arrays: dict[str, NDArray] = {}
+
+    def put(variable: layout.Variable, values: NDArray) -> None:
+        variables.append(variable)
+        arrays[variable.name] = values
+
+    for p in spec.structure.predictors:
+        dpar = "" if p.parameter == "mu" else p.parameter
+        if p.intercept:
+            put(layout.intercept(dpar), samples[f"b{p.suffix}_Intercept"])
+            put(layout.centred_intercept(dpar), samples[f"Intercept{p.suffix}"])
+        if p.coefficients:
+            coefficients = design.predictors[p.parameter].coefficients
+            put(layout.population(coefficients, dpar), samples[f"b{p.suffix}"])
+    for group, parameter, members in _by_group(design):
+        dpar = "" if parameter == "mu" else parameter
+        sds = np.concatenate([samples[f"sd_{b.site}"][..., _sd_index(b, own)] for b, own in members], axis=-1)
+        labels = [label for b, own in members for label in _sd_labels(b, own)]
+        put(layout.group_sds(group, labels, dpar), sds)
+        if all(f"r_{b.site}" in samples for b, _ in members):
+            effects = np.concatenate([samples[f"r_{b.site}"][..., own] for b, own in members], axis=-1)
+            names = [b.columns[i].coefficient for b, own in members for i in own]
+            put(layout.group_effects(group, members[0][0].levels, names, dpar), effects)
+    for group in dict.fromkeys(b.group for b in design.blocks if b.has_correlations):
+        blocks = [b for b in design.blocks if b.group == group and b.has_correlations]
+        values = np.concatenate([samples[f"cor_{b.site}"] for b in blocks], axis=-1)
+        put(layout.correlations(group, [_pair(label) for b in blocks for label in b.pair_labels]), values)
+    for name in spec.structure.scalars:
+        put(layout.quantity(name), samples[name])
+    for name, values in (priors or {}).items():
+        put(layout.quantity(name, kind="prior"), values)
+    return layout.build_tree(
+        variables,
+        arrays,
+        sample_stats=stats,
+        observed_data={design.response.name: design.response.values},
+        constant_data=_constant_data(design),
+        log_prior={"lprior": samples["lprior"]},
+        attributes={"inference_library": "numpyro", "modeling_library": "bayesmlm"},
+    )
+
+
+def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
+    """Program values by name, chains joined: the first axis is the draw. The inverse of `tree_from_sites`."""
+    posterior = tree["posterior"].dataset
+
+    def values(variable: layout.Variable) -> NDArray:
+        array = posterior[variable.name].to_numpy()
+        return array.reshape(-1, *array.shape[2:])
+
+    design = spec.design
+    out: dict[str, NDArray] = {name: values(layout.quantity(name)) for name in spec.structure.scalars}
+    for p in spec.structure.predictors:
+        dpar = "" if p.parameter == "mu" else p.parameter
+        if p.intercept:
+            out[f"Intercept{p.suffix}"] = values(layout.centred_intercept(dpar))
+        if p.coefficients:
+            out[f"b{p.suffix}"] = values(layout.population((), dpar))
+    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    for b in design.blocks:
+        out[f"sd_{b.site}"] = np.empty((draws, b.size * b.by_count))
+        out[f"r_{b.site}"] = np.empty((draws, len(b.levels), b.size))
+    for group, parameter, members in _by_group(design):
+        dpar = "" if parameter == "mu" else parameter
+        sds = values(layout.group_sds(group, (), dpar))
+        effects = layout.group_effects(group, (), (), dpar)
+        r = values(effects) if effects.name in posterior else None
+        sd_start = r_start = 0
+        for b, own in members:
+            index = _sd_index(b, own)
+            out[f"sd_{b.site}"][:, index] = sds[:, sd_start : sd_start + len(index)]
+            sd_start += len(index)
+            if r is None:
+                out.pop(f"r_{b.site}", None)
+            elif f"r_{b.site}" in out:
+                out[f"r_{b.site}"][:, :, own] = r[:, :, r_start : r_start + len(own)]
+            r_start += len(own)
+    for group in dict.fromkeys(b.group for b in design.blocks if b.has_correlations):
+        cors = values(layout.correlations(group, ()))
+        start = 0
+        for b in design.blocks:
+            if b.group == group and b.has_correlations:
+                out[f"cor_{b.site}"] = cors[:, start : start + len(b.pair_labels)]
+                start += len(b.pair_labels)
+    return out
+
+
+def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
+    """``prior_*`` draws for ``sample_prior="yes"``: one for each posterior draw, from proper priors only.
+
+    As in brms, one variable for each class, or each coefficient with a prior of its own; no draws for the centred
+    intercepts' counterparts on the original scale, nor for group effects.
+    """
+    from ..priors.resolve import draw_prior
+
+    shape = draws.unconstrained.shape[:2]
+    rng = np.random.default_rng([draws.settings.seed, 2])
+    out: dict[str, NDArray] = {}
+    for site in spec.structure.sites:
+        if site.prior is not None:
+            drawn = draw_prior(site.prior, rng, shape[0] * shape[1])
+            for position, name in enumerate(site.names):
+                values = drawn[:, position] if drawn.ndim > 1 else drawn
+                if np.isfinite(values).all():
+                    out[f"prior_{name}"] = values.reshape(shape)
+    return out
+
+
+def _by_group(design: Design) -> Iterator[tuple[str, str, list[tuple[GroupBlock, list[int]]]]]:
+    """(group, parameter, [(block, its columns that feed the parameter)]) in order of appearance."""
+    found: dict[tuple[str, str], list[tuple[GroupBlock, list[int]]]] = {}
+    for block in design.blocks:
+        for parameter in dict.fromkeys(c.parameter for c in block.columns):
+            own = [i for i, c in enumerate(block.columns) if c.parameter == parameter]
+            found.setdefault((block.group, parameter), []).append((block, own))
+    for (group, parameter), members in found.items():
+        yield group, parameter, members
+
+
+def _sd_index(block: GroupBlock, own: list[int]) -> list[int]:
+    return [by * block.size + i for by in range(block.by_count) for i in own]
+
+
+def _sd_labels(block: GroupBlock, own: list[int]) -> list[str]:
+    suffixes = [""] if block.by is None else [f":{label}" for label in block.by.labels]
+    return [block.columns[i].coefficient + suffix for suffix in suffixes for i in own]
+
+
+def _pair(label: str) -> tuple[str, str]:
+    first, _, second = label.partition("__")
+    return first, second
+
+
+def _constant_data(design: Design) -> dict[str, NDArray]:
+    data: dict[str, NDArray] = dict(design.response.extra)
+    if design.response.weights is not None:
+        data["weights"] = design.response.weights
+    for name in design.variables:
+        column = design.frame.columns[name]
+        if isinstance(column, Factor):
+            data.setdefault(name, np.array(column.levels, dtype=str)[column.codes])
+        elif name != design.response.name:
+            data.setdefault(name, column.values)
+    return data

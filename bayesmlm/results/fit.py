@@ -1,0 +1,280 @@
+"""A fitted Bayesian model: draws as an ArviZ DataTree, and everything that is read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import BayesmlmError
+from ..inference.protocol import SamplerSettings, Timings
+from . import criteria, layout, tables
+from .predict import Request, predict
+from .summary import Summary, summarise
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..model.design import Design
+    from ..model.spec import ModelSpec
+    from .effects import ConditionalEffects
+
+__all__ = ["BayesFit"]
+
+
+@dataclass(frozen=True)
+class BayesFit:
+    """What `brm` returns. Frozen: nothing here changes after sampling.
+
+    ``spec``: the model (printable); ``idata``: the DataTree (layout: docs/results.md); ``timings``: seconds for
+    set-up, compilation, warm-up, draws and afterwards; ``integrated``: names of the terms that were integrated
+    out; ``call``: the arguments needed to fit it again.
+    """
+
+    spec: ModelSpec
+    idata: xr.DataTree
+    settings: SamplerSettings
+    timings: Timings
+    call: Mapping[str, Any] = field(repr=False)
+    data_name: str = "data"
+    integrated: tuple[str, ...] = ()
+    complete: bool = True
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    # ---- what it is -------------------------------------------------------------------------------------------
+    @property
+    def design(self) -> Design:
+        """The design: coded response, model matrices, grouping codes."""
+        return self.spec.design
+
+    @property
+    def formula(self) -> Any:
+        """The model formula."""
+        return self.design.formula
+
+    @property
+    def family(self) -> Any:
+        """The response family with its links."""
+        return self.design.family
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The rows and columns that were used (complete cases)."""
+        return self.design.frame.to_pandas()
+
+    @property
+    def model(self) -> Any:
+        """The joint model as a NumPyro function of no required argument.
+
+        Use it inside ``jax.enable_x64(True)``: the data are float64.
+        """
+        structure, default = self.spec.structure, self.spec.data
+
+        def model(data: Any = default) -> None:
+            structure.model(data)
+
+        return model
+
+    @property
+    def model_code(self) -> str:
+        """The model as readable NumPyro text (what ``stancode()`` is for in brms)."""
+        from ..model.describe import model_code
+
+        return model_code(self.spec)
+
+    @property
+    def nchains(self) -> int:
+        """Number of chains."""
+        return int(self.idata.posterior.sizes["chain"])
+
+    @property
+    def ndraws(self) -> int:
+        """Number of post-warm-up draws, over all chains."""
+        return int(self.idata.posterior.sizes["chain"] * self.idata.posterior.sizes["draw"])
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return self.design.n
+
+    def ngrps(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {block.group: len(block.levels) for block in self.design.blocks}
+
+    def prior_summary(self, all: bool = True) -> pd.DataFrame:
+        """The priors that were used, as brms's table; ``all=False`` leaves out rows without a prior of their own."""
+        table = self.spec.priors.table.to_frame()
+        return table if all else table[table["prior"] != ""].reset_index(drop=True)
+
+    # ---- draws and tables -------------------------------------------------------------------------------------
+    def as_draws_df(self, variables: Any = None, regex: bool = False) -> pd.DataFrame:
+        """Draws under brms's flat names, one row a draw, with ``.chain``, ``.iteration`` and ``.draw``."""
+        return layout.as_draws_df(self.idata, variables, regex)
+
+    def variables(self) -> list[str]:
+        """brms's flat names of all draws."""
+        return list(layout.flat_names(self.idata))
+
+    def posterior_summary(
+        self, variables: Any = None, regex: bool = False, prob: float = 0.95, robust: bool = False
+    ) -> pd.DataFrame:
+        """Estimate, Est.Error, interval, Rhat and effective sample sizes, indexed by flat draw name."""
+        return tables.posterior_summary(self.idata, variables, regex=regex, prob=prob, robust=robust)
+
+    def fixef(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:
+        """Population-level effects."""
+        return tables.fixef(self.idata, summary=summary, prob=prob, robust=robust)
+
+    def ranef(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:
+        """Group-level effects: group, level, coef, Estimate, Est.Error, interval."""
+        return tables.ranef(self.idata, summary=summary, prob=prob, robust=robust)
+
+    def coef(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:
+        """Coefficients of each group level: population plus group effects."""
+        return tables.coef(self.idata, summary=summary, prob=prob, robust=robust)
+
+    def VarCorr(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:  # noqa: N802
+        """Standard deviations, correlations and covariances of group effects, and the residual's."""
+        return tables.VarCorr(self.idata, summary=summary, prob=prob, robust=robust)
+
+    def summary(
+        self, prob: float = 0.95, robust: bool = False, mc_se: bool = False, priors: bool = False
+    ) -> Summary:
+        """brms's summary: prints as text, shows as HTML in a notebook, ``.fixed``, ``.random``, ``.spec_pars``."""
+        return summarise(self, prob=prob, robust=robust, mc_se=mc_se, priors=priors)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def nuts_params(self) -> pd.DataFrame:
+        """Sampler diagnostics, long: Chain, Iteration, Parameter (brms's names), Value."""
+        return layout.nuts_params(self.idata)
+
+    # ---- predictions ------------------------------------------------------------------------------------------
+    def posterior_linpred(
+        self, newdata: Any = None, *, transform: bool = False, **kwargs: Any
+    ) -> NDArray[np.float64]:
+        """(draws, rows) linear predictor on the link scale; ``transform=True`` applies the inverse link.
+
+        Further arguments as in `posterior_epred`.
+        """
+        kind = "parameter" if transform else "linear_predictor"
+        return predict(self, kind, Request(newdata, **kwargs))
+
+    def posterior_epred(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
+        """(draws, rows) expected response, on the response scale.
+
+        ``re_formula``: None for all group effects, "NA" for none, or a formula naming some; ``allow_new_levels``
+        with ``sample_new_levels`` ("uncertainty", "gaussian", "old_levels"); ``ndraws`` or ``draw_ids``;
+        ``dpar``: draws of that distributional parameter instead; ``seed``.
+        """
+        request = Request(newdata, **kwargs)
+        return predict(self, "mean" if request.dpar is None else "parameter", request)
+
+    def posterior_predict(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
+        """(draws, rows) responses drawn from the model; arguments as in `posterior_epred`."""
+        return predict(self, "sample", Request(newdata, **kwargs))
+
+    def log_lik(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
+        """(draws, rows) log-likelihood, weights included as in brms."""
+        return predict(self, "log_likelihood", Request(newdata, **kwargs))
+
+    def fitted(
+        self, newdata: Any = None, *, prob: float = 0.95, robust: bool = False, **kwargs: Any
+    ) -> pd.DataFrame:
+        """Summary of `posterior_epred` for each row."""
+        return tables.summarise_columns(self.posterior_epred(newdata, **kwargs), prob=prob, robust=robust)
+
+    def predict(
+        self, newdata: Any = None, *, prob: float = 0.95, robust: bool = False, **kwargs: Any
+    ) -> pd.DataFrame:
+        """Summary of `posterior_predict` for each row."""
+        return tables.summarise_columns(self.posterior_predict(newdata, **kwargs), prob=prob, robust=robust)
+
+    def residuals(
+        self,
+        *,
+        method: str = "posterior_epred",
+        type: str = "ordinary",
+        prob: float = 0.95,
+        robust: bool = False,
+        **kwargs: Any,
+    ) -> pd.DataFrame:
+        """Summary of y minus expected (or, ``method="posterior_predict"``, drawn) response for each row.
+
+        ``type="pearson"`` divides by the response's standard deviation given the parameters' posterior draws.
+        """
+        if method not in ("posterior_epred", "posterior_predict"):
+            raise BayesmlmError(f'method must be "posterior_epred" or "posterior_predict", not {method!r}')
+        error = self.design.response.values - getattr(self, method)(**kwargs)
+        if type == "pearson":
+            error = error / self.posterior_predict(**kwargs).std(axis=0)
+        return tables.summarise_columns(error, prob=prob, robust=robust)
+
+    def predictive_error(self, **kwargs: Any) -> NDArray[np.float64]:
+        """(draws, rows) y minus a drawn response."""
+        return self.design.response.values - self.posterior_predict(**kwargs)
+
+    # ---- model criteria ---------------------------------------------------------------------------------------
+    def loo(self, **kwargs: Any) -> Any:
+        """PSIS-LOO (ArviZ): elpd_loo, p_loo, looic and Pareto k; conditional on the group effects, as brms."""
+        key = ("loo", tuple(sorted(kwargs.items())))
+        if key not in self._cache:
+            self._cache[key] = criteria.loo(self, **kwargs)
+        return self._cache[key]
+
+    def waic(self) -> Any:
+        """WAIC: elpd_waic, p_waic, waic, with pointwise values."""
+        if "waic" not in self._cache:
+            self._cache["waic"] = criteria.waic(self)
+        return self._cache["waic"]
+
+    def bayes_R2(self, summary: bool = True, prob: float = 0.95, robust: bool = False, **kwargs: Any) -> Any:  # noqa: N802
+        """Bayesian R2, residual-based as in brms 2.18: var(mu) / (var(mu) + var(y - mu)) for each draw."""
+        epred = self.posterior_epred(**kwargs)
+        return criteria.bayes_R2(
+            self.design.response.values, epred, summary=summary, prob=prob, robust=robust
+        )
+
+    # ---- effects and pictures ---------------------------------------------------------------------------------
+    def conditional_effects(self, effects: Any = None, **kwargs: Any) -> ConditionalEffects:
+        """Effects of predictors, others held at brms's default values; see `results.effects.conditional_effects`."""
+        from .effects import conditional_effects
+
+        return conditional_effects(self, effects, **kwargs)
+
+    # ---- again ------------------------------------------------------------------------------------------------
+    def save(self, path: Any) -> None:
+        """Write the fit to one netCDF file, atomically; `bayesmlm.load` reads it back."""
+        from ..io import save
+
+        save(self, path)
+
+    def update(self, formula: Any = None, newdata: Any = None, **kwargs: Any) -> BayesFit:
+        """Fit again with other data, another formula (``". ~ . + x"`` allowed) or other arguments of `brm`."""
+        from ..bayes import update
+
+        return update(self, formula, newdata, **kwargs)
+
+    # ---- for the rooms that compute on draws ------------------------------------------------------------------
+    @cached_property
+    def _sites(self) -> dict[str, NDArray]:
+        return layout.tree_to_sites(self.idata, self.spec)
+
+    def site_values(self, draws: NDArray[np.int64]) -> dict[str, NDArray]:
+        """Parameters by program name (``b``, ``Intercept``, ``r_<site>`` ...), each (len(draws), ...)."""
+        fixed = {name: np.full(len(draws), value) for name, value in self.design.fixed.items()}
+        if len(draws) == self.ndraws and (draws == np.arange(self.ndraws)).all():
+            return {**self._sites, **fixed}
+        return {**{name: value[draws] for name, value in self._sites.items()}, **fixed}
+
+    def _replace(self, **changes: Any) -> BayesFit:
+        return replace(self, **changes, _cache={})

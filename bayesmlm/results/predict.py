@@ -1,0 +1,260 @@
+"""Predictions: every draw of the parameters through the model's own linear predictor, for old or new data.
+
+Whatever is predicted is one small JAX function of one draw, vmapped over blocks of draws so that memory stays
+bounded; it is compiled once for each shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.frame import Frame
+from ..data.model_frame import check_finite
+from ..errors import BayesmlmError, FormulaError
+from ..formula import parse_formula
+from ..model.blocks import GroupBlock
+
+if TYPE_CHECKING:
+    from ..model.program import Structure
+    from .fit import BayesFit
+
+__all__ = ["KINDS", "Request", "draw_numbers", "predict"]
+
+BLOCK_ELEMENTS = 4_000_000
+"""Numbers in one block of draws x rows: 32 MB."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which draws and which rows: the arguments that brms's prediction methods share."""
+
+    newdata: Any = None
+    re_formula: str | float | None = None
+    allow_new_levels: bool = False
+    sample_new_levels: str = "uncertainty"
+    ndraws: int | None = None
+    draw_ids: Any = None
+    dpar: str | None = None
+    seed: int = 0
+
+
+def _linear_predictor(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    return structure.linear_predictors(values, design)[dpar]
+
+
+def _parameter(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    import jax.numpy as jnp
+
+    parameters = structure.parameters(values, design)
+    return jnp.broadcast_to(parameters[dpar], parameters["eta"].shape)
+
+
+def _mean(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    return structure.family.mean(structure.parameters(values, design), design["extra"])
+
+
+def _sample(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    parameters = structure.parameters(values, design)
+    rows = parameters["eta"].shape
+    parameters = {name: jnp.broadcast_to(value, rows) for name, value in parameters.items()}
+    return structure.family.sample(jax.random.wrap_key_data(key), parameters, design["extra"])
+
+
+def _log_likelihood(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    terms = structure.log_likelihood(values, design, design["y"])
+    return terms * design["weights"] if "weights" in design else terms
+
+
+KINDS: Mapping[str, Callable[..., Any]] = {
+    "linear_predictor": _linear_predictor,
+    "parameter": _parameter,
+    "mean": _mean,
+    "sample": _sample,
+    "log_likelihood": _log_likelihood,
+}
+
+
+def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
+    """(draws, rows) of what ``kind`` names; draws in chain order. Raises `NewDataError` for unusable new data."""
+    structure = fit.spec.structure
+    dpar = request.dpar or "mu"
+    if kind in ("linear_predictor", "parameter"):
+        _check_parameter(structure, dpar, kind)
+    chosen = draw_numbers(fit.ndraws, request.ndraws, request.draw_ids, request.seed)
+    values = fit.site_values(chosen)
+    include = included_effects(fit, request.re_formula)
+    rng = np.random.default_rng(request.seed)
+    if request.newdata is None:
+        design = fit.spec.design.arrays() if include is None else _mask(fit, include)
+    else:
+        frame = request.newdata if isinstance(request.newdata, Frame) else Frame.from_any(request.newdata)
+        check_finite(frame)
+        design, new = fit.spec.design.new_arrays(frame, include or _everything, request.allow_new_levels)
+        values = _extend(fit, values, new, request.sample_new_levels, rng)
+        if kind == "log_likelihood":
+            design["y"] = fit.spec.design.new_response(frame)
+    if kind == "log_likelihood" and request.newdata is None:
+        design["y"] = fit.spec.design.response.values
+        if fit.spec.design.response.weights is not None:
+            design["weights"] = fit.spec.design.response.weights
+    return run_blocks(structure, kind, values, design, dpar, request.seed)
+
+
+def run_blocks(
+    structure: Structure, kind: str, values: dict[str, NDArray], design: Any, dpar: str, seed: int
+) -> NDArray[np.float64]:
+    """Evaluate ``kind`` for every draw in ``values``, block by block; (draws, rows)."""
+    import jax
+
+    from ..inference.compile_cache import compile_cached
+    from ..inference.x64 import x64
+
+    function = KINDS[kind]
+    digest = hashlib.sha256(f"{kind}:{dpar}:{structure.key}".encode()).hexdigest()[:16]
+    name = f"predict_{kind}_{digest}"
+    draws = len(next(iter(values.values())))
+    rows = len(next(iter(design["predictors"].values()))["X"])
+    block = max(1, min(draws, BLOCK_ELEMENTS // max(rows, 1)))
+    out = np.empty((draws, rows))
+    with x64():
+        keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), draws)))
+
+        def over_draws(block_values: Any, design: Any, block_keys: Any) -> Any:
+            one = lambda v, k: function(structure, v, design, k, dpar)  # noqa: E731
+            return jax.vmap(one)(block_values, block_keys)
+
+        for start in range(0, draws, block):
+            take = np.minimum(np.arange(start, start + block), draws - 1)
+            piece = {name: value[take] for name, value in values.items()}
+            arguments = (piece, design, keys[take])
+            program = compile_cached(over_draws, *arguments, name=name)
+            stop = min(start + block, draws)
+            out[start:stop] = np.asarray(program(*arguments))[: stop - start]
+    return out
+
+
+def draw_numbers(total: int, ndraws: int | None, draw_ids: Any, seed: int) -> NDArray[np.int64]:
+    """Which draws to use: all, ``ndraws`` chosen at random (in order), or ``draw_ids`` (0-based)."""
+    if draw_ids is not None:
+        ids = np.asarray(draw_ids, dtype=np.int64)
+        if ids.ndim != 1 or ids.size == 0 or ids.min() < 0 or ids.max() >= total:
+            raise BayesmlmError(f"draw_ids must be numbers from 0 to {total - 1}")
+        return ids
+    if ndraws is None or ndraws >= total:
+        return np.arange(total)
+    if ndraws < 1:
+        raise BayesmlmError(f"ndraws must be at least 1, not {ndraws}")
+    return np.sort(np.random.default_rng(seed).choice(total, ndraws, replace=False))
+
+
+def _everything(group: str, parameter: str, coefficient: str) -> bool:
+    return True
+
+
+def included_effects(fit: BayesFit, re_formula: str | float | None) -> Callable[[str, str, str], bool] | None:
+    """``re_formula`` as a test on (group, parameter, coefficient): None for all, ``"NA"`` or ``"~0"`` for none,
+    or a formula such as ``"~ (1 | g)"`` naming effects of the model."""
+    if re_formula is None:
+        return None
+    text = "NA" if isinstance(re_formula, float) else str(re_formula).strip()
+    if text.replace(" ", "") in ("NA", "~0", "0"):
+        return lambda group, parameter, coefficient: False
+    predictor = parse_formula(text if text.startswith("~") else f"~ {text}").predictor()
+    wanted: set[tuple[str, str]] = set()
+    known = {(b.group, c.coefficient) for b in fit.spec.design.blocks for c in b.columns}
+    for term in predictor.group_terms:
+        names = [t.label for t in term.effects.terms]
+        names += ["Intercept"] if term.effects.intercept else []
+        for name in names:
+            matches = {
+                (g, c) for g, c in known if g == term.grouping.label and (c == name or c.startswith(name))
+            }
+            if not matches:
+                raise FormulaError(
+                    f"re_formula names the effect `{name}` of `{term.grouping.label}`, which is not in the model; "
+                    "it has " + ", ".join(f"`{c}` of `{g}`" for g, c in sorted(known))
+                )
+            wanted |= matches
+    return lambda group, parameter, coefficient: (group, coefficient) in wanted
+
+
+def _mask(fit: BayesFit, include: Callable[[str, str, str], bool]) -> dict[str, Any]:
+    design = fit.spec.design.arrays()
+    for name, p in fit.spec.design.predictors.items():
+        kept = [np.array([include(g.group, name, c) for c in g.names], dtype=float) for g in p.groups]
+        arrays = design["predictors"][name]
+        arrays["Z"] = tuple(Z * k for Z, k in zip(arrays["Z"], kept, strict=True))
+    return design
+
+
+def _check_parameter(structure: Structure, dpar: str, kind: str) -> None:
+    predicted = [p.parameter for p in structure.predictors]
+    known = predicted if kind == "linear_predictor" else [*predicted, *structure.scalars, *structure.fixed]
+    if dpar not in known:
+        raise BayesmlmError(
+            f"`{dpar}` is not a parameter that can be predicted here; use one of {', '.join(known)}"
+        )
+
+
+def _extend(
+    fit: BayesFit,
+    values: dict[str, NDArray],
+    new: Mapping[str, tuple[str, ...]],
+    how: str,
+    rng: np.random.Generator,
+) -> dict[str, NDArray]:
+    """``values`` with effects for new levels appended, drawn as brms does."""
+    if how not in ("uncertainty", "gaussian", "old_levels"):
+        raise BayesmlmError(
+            f'sample_new_levels must be "uncertainty", "gaussian" or "old_levels", not {how!r}'
+        )
+    blocks = {b.site: b for b in fit.spec.design.blocks}
+    out = dict(values)
+    for site, names in new.items():
+        if names:
+            old = values[f"r_{site}"]
+            drawn = _new_effects(blocks[site], values, old, len(names), how, rng)
+            out[f"r_{site}"] = np.concatenate([old, drawn], axis=1)
+    return out
+
+
+def _new_effects(
+    block: GroupBlock,
+    values: Mapping[str, NDArray],
+    old: NDArray,
+    count: int,
+    how: str,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    draws, levels, size = old.shape
+    if block.by is not None and how == "gaussian":
+        raise BayesmlmError(
+            'sample_new_levels="gaussian" is not available with gr(by = ...); use "uncertainty"'
+        )
+    if how == "old_levels":
+        return old[:, rng.integers(levels, size=count)]
+    if how == "uncertainty":
+        # One existing level for each draw and new level, all its effects together.
+        pick = rng.integers(levels, size=(draws, count))
+        return old[np.arange(draws)[:, None], pick]
+    factor = values[f"sd_{block.site}"][:, :, None] * _correlation_factor(block, values, draws)
+    return np.einsum("skl,scl->sck", factor, rng.standard_normal((draws, count, size)))
+
+
+def _correlation_factor(block: GroupBlock, values: Mapping[str, NDArray], draws: int) -> NDArray[np.float64]:
+    correlation = np.broadcast_to(np.eye(block.size), (draws, block.size, block.size)).copy()
+    if block.has_correlations:
+        pairs = [(i, j) for j in range(1, block.size) for i in range(j)]
+        for position, (i, j) in enumerate(pairs):
+            correlation[:, i, j] = correlation[:, j, i] = values[f"cor_{block.site}"][:, position]
+    # A tiny ridge: draws at the boundary (correlation -> 1) are singular in floating point.
+    return np.linalg.cholesky(correlation + 1e-12 * np.eye(block.size))
