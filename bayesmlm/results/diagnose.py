@@ -1,0 +1,51 @@
+"""Is anything wrong with the draws? Rhat and effective sample sizes of a fit, and the sentences about
+them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ..inference.diagnostics import convergence_messages
+from .convergence import convergence
+from .layout import flat_names, gather
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..inference.protocol import SamplerSettings
+    from .fit import BayesFit
+
+__all__ = ["convergence_table", "diagnose", "messages"]
+
+KINDS = ("b_Intercept", "b", "sd", "cor", "dpar", "r")
+
+MOST_GROUP_EFFECTS = 1000
+"""More group effects than this are left out: their Rhats would take seconds, and the parameters above them
+show whether the chains have mixed."""
+
+
+def diagnose(fit: BayesFit) -> list[str]:
+    """What is wrong with the draws of ``fit``, in words that name the parameter, the gravest first."""
+    return messages(fit.idata, fit.settings)
+
+
+def messages(tree: xr.DataTree, settings: SamplerSettings) -> list[str]:
+    """The same from the DataTree and the sampler's settings."""
+    stats = {str(name): array.to_numpy() for name, array in tree["sample_stats"].dataset.items()}
+    table = convergence_table(tree)
+    columns = ({str(name): float(x) for name, x in table[column].items()} for column in table)
+    return convergence_messages(stats, settings, *columns)
+
+
+def convergence_table(tree: xr.DataTree) -> pd.DataFrame:
+    """Rhat, Bulk_ESS and Tail_ESS by flat name, of the parameters (group effects too, up to a thousand)."""
+    sizes = [
+        array[0, 0].size for array in tree["posterior"].dataset.values() if array.attrs.get("kind") == "r"
+    ]
+    kinds = KINDS if sum(sizes) <= MOST_GROUP_EFFECTS else KINDS[:-1]
+    names = flat_names(tree, kinds)
+    found = convergence(gather(tree, list(names.values())))
+    columns = {"Rhat": found.rhat, "Bulk_ESS": found.ess_bulk, "Tail_ESS": found.ess_tail}
+    return pd.DataFrame(columns, index=list(names))
