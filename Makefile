@@ -27,13 +27,13 @@ lint: $(INSTALLED)-dev
 	@$(PYTHON_IN_VENV) -m mypy
 
 docs: $(INSTALLED)-docs
-	@$(PYTHON_IN_VENV) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON_IN_VENV) -m mkdocs build --strict --quiet
 
 validate: $(INSTALLED)-dev
 	@$(PYTHON_IN_VENV) -m pytest -m validate -n 0
 
 bench: $(INSTALLED)-run
-	@$(PYTHON_IN_VENV) -m benchmarks
+	@$(PYTHON_IN_VENV) benchmarks/bayes.py
 
 clean:
 	rm -rf .venv .cache site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

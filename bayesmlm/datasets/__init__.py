@@ -1,5 +1,5 @@
 """Example data that ship with the package; sources and licences are in ``SOURCES.md`` beside the files."""
 
-from bayesmlm.datasets.loader import dataset_names, load_dataset
+from .loader import dataset_names, load_dataset
 
 __all__ = ["dataset_names", "load_dataset"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesmlm.errors import DataError
+from ..errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
