@@ -28,11 +28,14 @@ for variable, value in SURROUNDINGS.items():
 @pytest.fixture(autouse=True)
 def global_jax_configuration_untouched() -> Iterator[None]:
     """bayesmlm works in 64 bits inside a context and must leave the caller's JAX as it found it."""
+    before = _sixty_four_bits()
     yield
+    assert _sixty_four_bits() == before, "the test, or the package, changed jax_enable_x64 globally"
+
+
+def _sixty_four_bits() -> bool:
     jax = sys.modules.get("jax")
-    assert jax is None or not jax.config.jax_enable_x64, (
-        "a test or the package switched JAX to 64 bits globally"
-    )
+    return jax is not None and bool(jax.config.jax_enable_x64)
 
 
 @pytest.fixture(autouse=True)
