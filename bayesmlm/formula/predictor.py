@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .nodes import Call, Node
 
-__all__ = ["Grouping", "GroupTerm", "Predictor", "SpecialTerm", "Term"]
+__all__ = ["GroupTerm", "Grouping", "Predictor", "SpecialTerm", "Term"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Term:
 class SpecialTerm:
     """A term with a life of its own: ``s(x)``, ``mo(x)``, ``gp(x)``, ``ar(t)``, and interactions ``mo(x):z``.
 
-    ``kind`` is the function's name ("s", "t2", "gp", "mo", "me", "mi", "cs", "mmc", "ar", ...). ``factors`` holds
-    every factor of the product, the special call included.
+    ``kind`` is the function's name ("s", "t2", "gp", "mo", "me", "mi", "cs", "mmc", "ar", ...). ``factors``
+    holds every factor of the product, the special call included.
     """
 
     kind: str
@@ -43,8 +43,8 @@ class Grouping:
     """What stands right of the bar: ``g``, ``a:b``, ``gr(g, by = z)``, ``mm(g1, g2)``.
 
     ``variables``: the names of the grouping columns (two or more for an interaction ``a:b`` or for ``mm``).
-    ``label``: brms's name of the group (``g``, ``a:b``, ``mmg1g2``). ``options``: the arguments of ``gr()`` or
-    ``mm()`` other than the variables.
+    ``label``: brms's name of the group (``g``, ``a:b``, ``mmg1g2``). ``options``: the arguments of ``gr()``
+    or ``mm()`` that no field holds (``weights scale pw cov dist``).
     """
 
     variables: tuple[str, ...]
@@ -75,8 +75,8 @@ class Predictor:
     """One right-hand side, split by kind of term and in R's order of terms.
 
     ``intercept`` is True unless removed by ``0`` or ``-1``; ``explicit_intercept`` is True when the reserved
-    word ``Intercept`` is a term (``0 + Intercept + x``: an ordinary class-b coefficient; the word is then not in
-    ``terms``). ``source`` is the text that spans refer to.
+    word ``Intercept`` is a term (``0 + Intercept + x``: an ordinary class-b coefficient; the word is then not
+    in ``terms``). ``source`` is the text that spans refer to.
     """
 
     intercept: bool
