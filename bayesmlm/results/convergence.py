@@ -2,7 +2,7 @@
 
 Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an
 improved Rhat for assessing convergence of MCMC", Bayesian Analysis 16(2), as R's `posterior` computes them
-(which differs from ArviZ in that constant parameters give NaN). The array functions of arviz-stats loop over
+(constant parameters give NaN; short and odd chains differ from ArviZ in detail). The array functions of arviz-stats loop over
 parameters in Python; with a thousand group effects in a table that takes seconds, hence this module.
 
 Every function takes draws of shape (parameter, chain, draw) and returns one number for each parameter; a
@@ -85,8 +85,7 @@ def mcse_mean(draws: Array) -> Array:
 
 
 def mcse_sd(draws: Array) -> Array:
-    """Monte Carlo standard error of the posterior standard deviation, by the delta method from that of the
-    variance."""
+    """Monte Carlo standard error of the posterior standard deviation, by the delta method."""
     squared = (draws - draws.mean(axis=(1, 2), keepdims=True)) ** 2
     variance = squared.mean(axis=(1, 2))
     variance_of_variance = ((squared**2).mean(axis=(1, 2)) - variance**2) / ess_mean(squared)
@@ -95,8 +94,7 @@ def mcse_sd(draws: Array) -> Array:
 
 
 def mcse_quantile(draws: Array, probability: float) -> Array:
-    """Monte Carlo standard error of a quantile: half the width of its central 68 % interval by order
-    statistics."""
+    """Monte Carlo standard error of a quantile: half its central 68 % interval, from order statistics."""
     from scipy.special import betaincinv
 
     effective = ess_quantile(draws, probability)
@@ -183,8 +181,7 @@ def _flat(draws: Array) -> Array:
 
 
 def _split(draws: Array) -> Array:
-    """Each chain cut in two halves (the middle draw of an odd number is left out): (parameter, 2 chain,
-    draw // 2)."""
+    """Chains cut in halves, (parameter, 2 chain, draw // 2); an odd number's middle draw is left out."""
     half = draws.shape[2] // 2
     return np.concatenate([draws[:, :, :half], draws[:, :, draws.shape[2] - half :]], axis=1)
 
@@ -194,9 +191,8 @@ def _split_normal_scores(draws: Array) -> Array:
 
 
 def _rank_rhat(draws: Array, scores: Array) -> Array:
-    halves = _split(draws)
-    centre = np.median(_flat(halves), axis=1)[:, None, None]
-    return np.maximum(_plain_rhat(scores), _plain_rhat(_normal_scores(np.abs(halves - centre))))
+    folded = np.abs(draws - np.median(_flat(draws), axis=1)[:, None, None])
+    return np.maximum(_plain_rhat(scores), _plain_rhat(_split_normal_scores(folded)))
 
 
 def _plain_rhat(chains: Array) -> Array:
@@ -232,8 +228,7 @@ def _normal_scores(chains: Array) -> Array:
 
 
 def _doubled_average_ranks(equal: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Twice the average rank at each position of sorted rows; ``equal[:, i]``: positions i and i + 1 are
-    tied."""
+    """Twice the average ranks of sorted rows; ``equal[:, i]``: positions i and i + 1 are tied."""
     rows, size = equal.shape[0], equal.shape[1] + 1
     position = np.arange(size)
     edge = np.ones((rows, 1), dtype=bool)

@@ -127,15 +127,7 @@ class Loo(Criterion):
         table = self.pareto_k_table()
         if table["Count"].iloc[1:].sum() == 0:
             return [*lines, f"All Pareto k estimates are good (k < {self.k_threshold:.2g})."]
-        least = ["<NA>" if np.isnan(x) else f"{x:.0f}" for x in table["Min. ESS"]]
-        columns = {
-            "": [f"({name})" for name in table.index],
-            "Count": [str(count) for count in table["Count"]],
-            "Pct.": [f"{percent:.1f}%" for percent in table["Percent"]],
-            "Min. ESS": least,
-        }
-        names = [interval.rjust(table["Interval"].str.len().max()) for interval in table["Interval"]]
-        return [*lines, "Pareto k diagnostic values:", *r_matrix(names, columns, 200)]
+        return [*lines, "Pareto k diagnostic values:", *_k_lines(table)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -258,14 +250,15 @@ def _check_comparable(found: Sequence[Criterion], names: Sequence[str]) -> None:
             )
         if other.n != first.n:
             raise BayesmlmError(
-                f"`{names[0]}` has {first.n} observations and `{name}` {other.n}; criteria can be compared only "
-                "on the same data (rows with missing values are dropped: fit both models to the complete rows)"
+                f"`{names[0]}` has {first.n} observations and `{name}` {other.n}; criteria can be "
+                "compared only on the same data (rows with missing values are dropped: fit both models to "
+                "the complete rows)"
             )
         known = first.response is not None and other.response is not None
         if known and not np.array_equal(np.asarray(first.response), np.asarray(other.response)):
             raise BayesmlmError(
-                f"`{names[0]}` and `{name}` have different responses; criteria can be compared only on the same "
-                "data (a transformed response needs its Jacobian)"
+                f"`{names[0]}` and `{name}` have different responses; criteria can be compared only on "
+                "the same data (a transformed response needs its Jacobian)"
             )
 
 
@@ -306,6 +299,17 @@ def _mcse_elpd(
 def _estimate_lines(estimates: pd.DataFrame, digits: int) -> list[str]:
     columns = {str(name): [f"{x:.{digits}f}" for x in estimates[name]] for name in estimates}
     return r_matrix([str(name) for name in estimates.index], columns, 200)
+
+
+def _k_lines(table: pd.DataFrame) -> list[str]:
+    edge = table["Interval"].str.len().max()
+    wide = max(3, *(len(str(count)) for count in table["Count"]))
+    lines = [" " * (edge + 14) + "Count".ljust(wide + 3) + "Pct.    Min. ESS"]
+    for label, (interval, count, percent, ess) in zip(table.index, table.to_numpy(), strict=True):
+        least = "<NA>" if np.isnan(ess) else f"{ess:.0f}"
+        name = f"({label})"
+        lines.append(f"{interval:>{edge}}   {name:<11}{count:>{wide}}   {percent:>4.1f}%   {least}")
+    return lines
 
 
 def _p_waic_note(penalty: NDArray[np.float64], digits: int = 1) -> str:

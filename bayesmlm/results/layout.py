@@ -322,11 +322,11 @@ def _by_row(arrays: Mapping[str, NDArray[Any]], rows: Sequence[str] | None) -> x
     content = {}
     length = len(rows) if rows is not None else max(len(np.atleast_1d(v)) for v in arrays.values())
     for name, given in arrays.items():
-        values = np.asarray(given)
-        own = tuple(f"{name}_dim_{i}" for i in range(values.ndim))
+        values, safe = np.asarray(given), _no_slash(name)
+        own = tuple(f"{safe}_dim_{i}" for i in range(values.ndim))
         if values.ndim and len(values) == length:
             own = ("obs_id", *own[1:])
-        content[_no_slash(name)] = (own, values)
+        content[safe] = (own, values)
     coordinates = {} if rows is None else {"obs_id": np.array([str(row) for row in rows], dtype=str)}
     return xr.Dataset(content, coords=coordinates)
 

@@ -28,7 +28,7 @@ def bayes_R2(  # noqa: N802
     robust: bool = False,
     probs: Sequence[float] | None = None,
 ) -> Any:
-    """var(mu) / (var(mu) + var(y - mu)) over rows, for each draw: residual-based for every family, as brms 2.18.
+    """var(mu) / (var(mu) + var(y - mu)) over rows, for each draw; residual-based, as brms 2.18.
 
     Gelman, Goodrich, Gabry and Vehtari (2019), "R-squared for Bayesian regression models", The American
     Statistician 73.
