@@ -2,8 +2,9 @@
 
 Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an
 improved Rhat for assessing convergence of MCMC", Bayesian Analysis 16(2), as R's `posterior` computes them
-(constant parameters give NaN; short and odd chains differ from ArviZ in detail). The array functions of arviz-stats loop over
-parameters in Python; with a thousand group effects in a table that takes seconds, hence this module.
+(constant parameters give NaN; short and odd chains differ from ArviZ in detail). The array functions of
+arviz-stats loop over parameters in Python; with a thousand group effects in a table that takes seconds, hence
+this module.
 
 Every function takes draws of shape (parameter, chain, draw) and returns one number for each parameter; a
 parameter whose draws are constant or not finite gets NaN.
@@ -27,6 +28,7 @@ __all__ = [
     "ess_quantile",
     "ess_tail",
     "ess_unsplit",
+    "in_blocks",
     "mcse_mean",
     "mcse_quantile",
     "mcse_sd",
@@ -148,19 +150,22 @@ def _rhat_bulk_tail(draws: Array) -> Array:
     return np.stack([_rank_rhat(draws, scores), ess_unsplit(scores), tail], axis=1)
 
 
+def in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
+    """``function`` of blocks of rows, joined again; on several threads, for numpy sorts outside the GIL."""
+    step = max(1, _BLOCK_VALUES // max(1, rows[0].size if len(rows) else 1))
+    blocks = [rows[i : i + step] for i in range(0, max(1, len(rows)), step)]
+    if len(blocks) == 1:
+        return function(blocks[0])
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(function, blocks)))
+
+
 def _blockwise(function: Callable[[Array], Array], draws: Array) -> Array:
     """``function`` applied to blocks of proper parameters; NaN for constant and non-finite ones."""
     draws = np.asarray(draws, dtype=np.float64)
     if draws.ndim != 3:
         raise ValueError(f"draws must have shape (parameter, chain, draw), not {draws.shape}")
-    step = max(1, _BLOCK_VALUES // max(1, draws[0].size if len(draws) else 1))
-    blocks = [draws[i : i + step] for i in range(0, max(1, len(draws)), step)]
-    if len(blocks) == 1:
-        return _on_proper(function, blocks[0])
-    with ThreadPoolExecutor(
-        min(8, os.cpu_count() or 1)
-    ) as pool:  # numpy sorts and transforms outside the GIL
-        return np.concatenate(list(pool.map(lambda block: _on_proper(function, block), blocks)))
+    return in_blocks(lambda block: _on_proper(function, block), draws)
 
 
 def _on_proper(function: Callable[[Array], Array], draws: Array) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
-from .convergence import convergence
+from .convergence import convergence, in_blocks
 from .layout import FlatName, flat_names, gather, select
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ def summarise_draws(
     draws: NDArray[np.float64], probs: Sequence[float] = (0.025, 0.975), robust: bool = False
 ) -> NDArray[np.float64]:
     """Estimate, Est.Error and quantiles of draws with shape (row, ...): shape (row, 2 + len(probs))."""
-    flat = draws.reshape(len(draws), -1)
+    rows = draws.reshape(len(draws), -1)
+    return in_blocks(lambda block: _estimates(block, probs, robust), rows)
+
+
+def _estimates(flat: NDArray[np.float64], probs: Sequence[float], robust: bool) -> NDArray[np.float64]:
     if robust:
         centre = np.median(flat, axis=1)
         spread = MAD_CONSTANT * np.median(np.abs(flat - centre[:, None]), axis=1)
@@ -313,11 +317,12 @@ def _tidy_levels(effects: Effects, probs: Sequence[float], robust: bool) -> pd.D
     tables = []
     for group, (levels, coefs, draws) in effects.items():
         # Coefficient by coefficient, as brms prints the array: all levels of the first, then of the second.
-        rows = draws.transpose(3, 2, 0, 1).reshape(len(coefs) * len(levels), -1)
+        # One at a time, because with many levels a copy of all draws would not fit in memory.
+        parts = [summarise_draws(draws[..., i].transpose(2, 0, 1), probs, robust) for i in range(len(coefs))]
         table = pd.DataFrame(
             {"group": group, "level": levels * len(coefs), "coef": np.repeat(coefs, len(levels))}
         )
-        table[estimate_columns(probs)] = summarise_draws(rows, probs, robust)
+        table[estimate_columns(probs)] = np.concatenate(parts)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""WAIC, LOO, their comparison and R2: against R's loo 2.5 (tests/reference/make_convergence.R) and closed forms."""
+"""WAIC, LOO, their comparison and R2: against R's loo 2.5 (reference/make_convergence.R) and closed forms."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_waic_same_as_loo_package() -> None:
 
 
 def test_loo_same_as_loo_package() -> None:
-    # ArviZ rounds the length of the tail down and loo rounds it up: one draw more or less in the Pareto fit moves
-    # k in the second digit (in the third for the far-out observation, with most of its weight in the tail).
+    # ArviZ rounds the length of the tail down and loo rounds it up: one draw more or less in the Pareto fit
+    # moves k in the second digit.
     with pytest.warns(BayesmlmWarning, match="Pareto k above"):
         found = criteria.loo(log_lik())
     given = np.array(reference("convergence")["loo_pointwise"])
@@ -49,7 +49,7 @@ def test_loo_same_as_loo_package() -> None:
 
 
 def test_loo_of_a_conjugate_model_is_the_exact_leave_one_out_density() -> None:
-    # y ~ N(mu, 1), flat prior: mu | y ~ N(mean, 1/n), and leaving out y_i gives y_i ~ N(mean_{-i}, n/(n - 1)).
+    # y ~ N(mu, 1), flat prior: mu | y ~ N(mean, 1/n); without y_i it is as N(mean_{-i}, n/(n - 1)).
     rng = np.random.default_rng(8)
     y = rng.normal(size=30)
     mu = rng.normal(y.mean(), 1 / np.sqrt(30), size=(4, 5000, 1))
@@ -171,7 +171,7 @@ def test_loo_expectation_of_a_conjugate_model_and_loo_r2_of_a_fit() -> None:
     values = -0.5 * (y - mu) ** 2
     epred = np.repeat(mu.reshape(-1, 1), 25, axis=1)
     expected = loo_expectation(psis.LogLikelihood.of_array(values), epred)
-    # Leaving y_i out moves the posterior mean to the mean of the others; its sd is about 0.2, in 20 000 draws.
+    # Without y_i the posterior mean is the mean of the others; sd about 0.2, in 20 000 draws.
     np.testing.assert_allclose(expected, (y.sum() - y) / 24, atol=0.01)
     fit = SimpleNamespace(
         nchains=4,
@@ -181,5 +181,5 @@ def test_loo_expectation_of_a_conjugate_model_and_loo_r2_of_a_fit() -> None:
         log_lik=lambda newdata: values.reshape(-1, 25),
         posterior_epred=lambda: epred,
     )
-    # The mean of the others is a worse prediction than the mean of all: R2 is 1 - (n / (n - 1))^2 = -0.085.
+    # The mean of the others predicts worse than the mean of all: R2 is 1 - (n / (n - 1))^2 = -0.085.
     assert criteria.loo_R2(fit).loc["R2", "Estimate"] == pytest.approx(1 - (25 / 24) ** 2, abs=0.01)

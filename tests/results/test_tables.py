@@ -73,8 +73,8 @@ def test_coef_adds_population_effects_and_repeats_the_others() -> None:
     table = tables.coef(fitted)
     order = list(dict.fromkeys(table.query("group == 'Subject'")["coef"]))
     assert order == ["Intercept", "Days", "sigma_Intercept", "sigma_Days"]
-    for level, position in zip(SLEEP, range(3), strict=True):
-        row = table.query("group == 'Subject' and coef == 'Days' and level == @level")
+    for position, level in enumerate(SLEEP):
+        row = table[(table["group"] == "Subject") & (table["coef"] == "Days") & (table["level"] == level)]
         draws = posterior["b"].to_numpy()[:, :, 0] + posterior["r_Subject"].to_numpy()[:, :, position, 1]
         check(row[ESTIMATES].iloc[0], draws)
     repeated = table.query("group == 'day:week' and coef == 'sigma_Days'")[ESTIMATES].to_numpy()
