@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from .nodes import Argument, Binary, Call, Index, Name, Node, Number, Paren, String, Unary
 from .operators import COMPARISON, PREFIX, power_of
 from .tokens import is_syntactic
@@ -72,7 +74,7 @@ def deparse_number(value: float, text: str = "") -> str:
         precise = repr(value)
     digits = precise.partition("e")[0].replace(".", "").strip("0") or "0"
     significant = len(digits)
-    power = int(f"{value:.16e}".partition("e")[2])
+    power = Decimal(precise).adjusted()
     mantissa = digits[0] + ("." + digits[1:] if significant > 1 else "")
     scientific = f"{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
     decimals = max(significant - 1 - power, 0)
