@@ -11,17 +11,111 @@ from bayesmlm.errors import BayesmlmWarning, FormulaError
 from bayesmlm.formula import as_bayes_formula, parse_expression, parse_formula, unparse
 from bayesmlm.formula.available import refuse_unavailable
 
-WORDS = (
-    "y x z g a b 0 1 2 1e-3 0x10 2L .5 TRUE NULL NA . Intercept `my var` 'text' \"q\" ~ ~ + + - * / : ^ ** %in% %% "
-    "| | || & && ! < <= == != = , ( ( ( ) ) ) [ ] :: s( mo( cs( gp( ar( offset( log( I( gr( mm( mmc( bf( mvbf( lf( "
-    "nlf( set_nl( trials( weights( us( k= by= id= cor= nl= sigma= $ @ # \n % ; \u2212"
-).split(" ")
+WORDS = [
+    *[
+        "y",
+        "x",
+        "z",
+        "g",
+        "a",
+        "b",
+        "0",
+        "1",
+        "2",
+        "1e-3",
+        "0x10",
+        "2L",
+        ".5",
+        "TRUE",
+        "NULL",
+        "NA",
+        ".",
+        "Intercept",
+    ],
+    *[
+        "`my var`",
+        "'text'",
+        '"q"',
+        "~",
+        "~",
+        "+",
+        "+",
+        "-",
+        "*",
+        "/",
+        ":",
+        "^",
+        "**",
+        "%in%",
+        "%%",
+        "|",
+        "|",
+        "||",
+    ],
+    *[
+        "&",
+        "&&",
+        "!",
+        "<",
+        "<=",
+        "==",
+        "!=",
+        "=",
+        ",",
+        "(",
+        "(",
+        "(",
+        ")",
+        ")",
+        ")",
+        "[",
+        "]",
+        "::",
+        "s(",
+        "mo(",
+    ],
+    *[
+        "cs(",
+        "gp(",
+        "ar(",
+        "offset(",
+        "log(",
+        "I(",
+        "gr(",
+        "mm(",
+        "mmc(",
+        "bf(",
+        "mvbf(",
+        "lf(",
+        "nlf(",
+        "set_nl(",
+    ],
+    *[
+        "trials(",
+        "weights(",
+        "us(",
+        "k=",
+        "by=",
+        "id=",
+        "cor=",
+        "nl=",
+        "sigma=",
+        "$",
+        "@",
+        "#",
+        "\n",
+        "%",
+        ";",
+        "−",
+    ],
+]
+OPERATORS = ["+", "-", "*", "/", ":", "^", "%in%", "%%", "<", "==", "&", "&&", "|", "||", "~"]
 token_soup = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
 any_text = st.text(max_size=60)
 
 # Sums, products and calls that are all legal: the grammar run forwards.
 leaf = st.sampled_from(["x", "x.1", "`my var`", "1", "0.5", "1e-07", "2L", '"t"', "f()", "x[, 1]", "a::f(x)"])
-operator = st.sampled_from("+ - * / : ^ %in% %% < == & && | || ~".split())
+operator = st.sampled_from(OPERATORS)
 legal = st.recursive(
     leaf,
     lambda inner: st.one_of(

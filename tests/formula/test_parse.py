@@ -6,6 +6,7 @@ import pytest
 
 from bayesmlm.errors import FormulaError
 from bayesmlm.formula import (
+    Argument,
     Binary,
     Call,
     Formula,
@@ -17,6 +18,7 @@ from bayesmlm.formula import (
     parse_formula,
 )
 from bayesmlm.formula import unparse as show
+from bayesmlm.formula.formulas import ADDITIONS
 from bayesmlm.formula.unparse import deparse_number
 from bayesmlm.formula.walk import variables, walk
 
@@ -47,9 +49,10 @@ def test_precedence(text: str, tree: object) -> None:
 def test_every_node_knows_its_characters() -> None:
     text = "log(x.1) + s(z, k = 5)*`my var` - x[, 1]"
     for node in walk(parse_expression(text)):
+        if isinstance(node, Argument):
+            continue
         start, end = node.span
-        piece = text[start:end]
-        assert piece == "" or "=" in piece or parse_expression(piece) == node
+        assert parse_expression(text[start:end]) == node
 
 
 def test_formula_parts_and_printing() -> None:
@@ -64,7 +67,7 @@ def test_formula_parts_and_printing() -> None:
     assert isinstance(hash(formula), int)
 
 
-@pytest.mark.parametrize("name", "weights se trials cens trunc thres cat dec rate subset index mi".split())
+@pytest.mark.parametrize("name", ADDITIONS)
 def test_every_addition_is_read(name: str) -> None:
     assert [call.function for call in parse_formula(f"y | {name}(v) ~ 1").additions] == [name]
 
