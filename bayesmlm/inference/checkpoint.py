@@ -78,9 +78,9 @@ class Checkpoint:
                     "another folder, or delete this one."
                 )
             _refuse_another_run(folder, _read_manifest(manifest), run)
-            for unfinished in folder.glob(f"{TEMPORARY}*"):
-                unfinished.unlink(missing_ok=True)
-        else:
+        for unfinished in folder.glob(f"{TEMPORARY}*"):
+            unfinished.unlink(missing_ok=True)
+        if not manifest.exists():
             text = json.dumps(dict(run), indent=1)
             _write(manifest, "manifest", lambda file: file.write(text.encode()))
         return cls(folder)
@@ -204,8 +204,8 @@ def _read_arrays(path: Path) -> dict[str, NDArray]:
         raise _unreadable(path, error) from error
 
 
-def _arrays(arrays: dict[str, NDArray]) -> Callable[[BinaryIO], object]:
-    return lambda file: np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+def _arrays(arrays: dict[str, Any]) -> Callable[[BinaryIO], object]:
+    return lambda file: np.savez(file, **arrays)
 
 
 def _unreadable(path: Path, why: object) -> SamplingError:

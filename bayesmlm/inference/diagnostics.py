@@ -88,7 +88,8 @@ def _low_energy(energy: NDArray[np.float64]) -> str:
     chains = f"Chain {low[0] + 1}" if low.size == 1 else f"Chains {', '.join(str(c + 1) for c in low)}"
     return (
         f"{chains} had an E-BFMI below {BFMI_LIMIT} (lowest {bfmi[low].min():.2f}): the sampler hardly "
-        "reached the tails of the posterior. Give tighter priors to scale parameters, or reparameterize the model."
+        "reached the tails of the posterior. Give tighter priors to scale parameters, or reparameterize the "
+        "model."
     )
 
 

@@ -49,8 +49,8 @@ def find_start(
     value = -float(np.asarray(state.potential_energy)[failed])
     tried = f"at {ATTEMPTS} random points in ±{settings.init:g}" if random else "at the given starting point"
     raise SamplingError(
-        f"Sampling cannot start: {tried} (unconstrained scale), chain {chains[failed] + 1} found no finite log "
-        f"posterior density with a finite gradient (the last value was {value:g}). "
+        f"Sampling cannot start: {tried} (unconstrained scale), chain {chains[failed] + 1} found no finite "
+        f"log posterior density with a finite gradient (the last value was {value:g}). "
         + _reasons(driver, program, point[failed])
     )
 

@@ -6,6 +6,7 @@ notebook, plain lines now and then in a log, or nothing.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -128,9 +129,8 @@ def make_progress(shown: bool, total: int, warmup: int, already: int = 0) -> Pro
 
 def _display() -> Display:
     if _in_notebook():
-        from IPython.display import HTML, display
-
-        return Notebook(display, HTML)
+        ipython = importlib.import_module("IPython.display")
+        return Notebook(ipython.display, ipython.HTML)
     return Terminal() if sys.stderr.isatty() else Log()
 
 
