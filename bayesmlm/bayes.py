@@ -151,7 +151,9 @@ def brm(
         "control": dict(control or {}),
         "functions": functions,
     }
-    fit = assemble(spec, draws, call, sample_prior=sample_prior, setup=setup, keep_group_effects=keeps_groups(save_pars))
+    fit = assemble(
+        spec, draws, call, sample_prior=sample_prior, setup=setup, keep_group_effects=keeps_groups(save_pars)
+    )
     if file is not None:
         io.save(fit, file)
     return fit
@@ -203,7 +205,15 @@ def sampler_settings(
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise BayesmlmError(f"seed must be a whole number that is not negative, not {seed!r}")
     return SamplerSettings(
-        int(chains), int(iter), int(warmup), int(thin), int(seed), adapt_delta, max_treedepth, cores, **further
+        int(chains),
+        int(iter),
+        int(warmup),
+        int(thin),
+        int(seed),
+        adapt_delta,
+        max_treedepth,
+        cores,
+        **further,
     )
 
 
@@ -232,7 +242,9 @@ def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any)
     return default_prior_table(outline(prepare(formula, data, family, **arguments)))
 
 
-def validate_prior(prior: Any, formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any) -> Any:
+def validate_prior(
+    prior: Any, formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any
+) -> Any:
     """The full table of priors with ``prior`` put in; raises `PriorError` for one that matches nothing."""
     from .model.spec import outline
     from .priors.resolve import resolve
@@ -241,7 +253,9 @@ def validate_prior(prior: Any, formula: Any, data: Any, family: Any = None, *, s
     return resolve(outline(design), prior, sample_prior=sample_prior).table
 
 
-def standata(formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any) -> dict[str, Any]:
+def standata(
+    formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any
+) -> dict[str, Any]:
     """The design as named arrays under brms's keys (``N Y K X Z_1_1 J_1 N_1 M_1 NC_1 ... prior_only``).
 
     ``J_*`` count from 1, as in Stan.

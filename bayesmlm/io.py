@@ -41,7 +41,10 @@ def save(fit: BayesFit, path: Any) -> None:
 
     target = with_suffix(path)
     tree = xr.DataTree.from_dict(
-        {**{name: group.to_dataset() for name, group in fit.idata.children.items()}, FRAME_GROUP: _frame_group(fit)}
+        {
+            **{name: group.to_dataset() for name, group in fit.idata.children.items()},
+            FRAME_GROUP: _frame_group(fit),
+        }
     )
     tree.attrs.update(fit.idata.attrs)
     tree.attrs["bayesmlm"] = json.dumps(_description(fit))
@@ -80,7 +83,9 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
         raise BayesmlmError(f"{target} is not a fit saved by bayesmlm")
     about = json.loads(tree.attrs.pop("bayesmlm"))
     if about["format"] > FORMAT:
-        raise BayesmlmError(f"{target} was written by a later version of bayesmlm ({about['version']}); upgrade to read it")
+        raise BayesmlmError(
+            f"{target} was written by a later version of bayesmlm ({about['version']}); upgrade to read it"
+        )
     missing = [name for name in about["functions"] if name not in (functions or {})]
     if missing:
         raise BayesmlmError(
@@ -100,7 +105,15 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
         "control": about["control"],
         "functions": functions,
     }
-    return BayesFit(spec, tree, settings, Timings(**about["timings"]), call, about["data_name"], complete=about["complete"])
+    return BayesFit(
+        spec,
+        tree,
+        settings,
+        Timings(**about["timings"]),
+        call,
+        about["data_name"],
+        complete=about["complete"],
+    )
 
 
 def reusable(
@@ -141,7 +154,10 @@ def with_suffix(path: Any) -> Path:
 def _description(fit: BayesFit) -> dict[str, Any]:
     from . import __version__
 
-    settings = {**asdict(fit.settings), "init": None if isinstance(fit.settings.init, np.ndarray) else fit.settings.init}
+    settings = {
+        **asdict(fit.settings),
+        "init": None if isinstance(fit.settings.init, np.ndarray) else fit.settings.init,
+    }
     return {
         "format": FORMAT,
         "version": __version__,
@@ -191,7 +207,11 @@ def _frame_group(fit: BayesFit) -> xr.Dataset:
     for position, name in enumerate(frame.names):
         column = frame.columns[name]
         if isinstance(column, Factor):
-            about = {"kind": "factor", "levels": json.dumps(list(column.levels)), "ordered": int(column.ordered)}
+            about = {
+                "kind": "factor",
+                "levels": json.dumps(list(column.levels)),
+                "ordered": int(column.ordered),
+            }
             values: Any = column.codes
         else:
             about = {"kind": "numeric", "integer": int(column.integer), "logical": int(column.logical)}

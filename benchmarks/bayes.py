@@ -123,10 +123,21 @@ def table(model: str, runs: list[dict[str, dict]], peer: dict | None) -> list[di
     theirs: dict[str, float] = {}
     if peer is not None:
         rate = peer["ess"] / peer["sampling"]
-        theirs = {"cold (s)": peer["first"], "warm (s)": peer["first"], "again (s)": peer["sampling"], "ess/s": rate}
+        theirs = {
+            "cold (s)": peer["first"],
+            "warm (s)": peer["first"],
+            "again (s)": peer["sampling"],
+            "ess/s": rate,
+        }
         check_means(warm[0]["means"], peer["means"])
     return [
-        {"model": model, "what": what, "bayesmlm": value, "brms": theirs.get(what), "ratio": ratio(value, theirs.get(what))}
+        {
+            "model": model,
+            "what": what,
+            "bayesmlm": value,
+            "brms": theirs.get(what),
+            "ratio": ratio(value, theirs.get(what)),
+        }
         for what, value in ours.items()
     ]
 
@@ -152,7 +163,10 @@ def write(rows: list[dict]) -> None:
     lines = [f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}", ""]
     lines += ["| model | what | bayesmlm | brms | ratio |", "|---|---|---|---|---|"]
     show = lambda v: "" if v is None else f"{v:.3g}"  # noqa: E731
-    lines += [f"| {r['model']} | {r['what']} | {show(r['bayesmlm'])} | {show(r['brms'])} | {show(r['ratio'])} |" for r in rows]
+    lines += [
+        f"| {r['model']} | {r['what']} | {show(r['bayesmlm'])} | {show(r['brms'])} | {show(r['ratio'])} |"
+        for r in rows
+    ]
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -34,13 +34,25 @@ CASES = {
     "text response": ("text ~ x", {}, {}, bm.DataError, "text"),
     "text in a numeric column": ("y ~ x", {"x": [*map(str, range(N - 1)), None]}, {}, None, None),
     "mixed column": ("y ~ x", {"x": [1.0, "two"] * 6}, {}, bm.DataError, "`x`"),
-    "negative count": ("count ~ x", {"count": [-1, *range(N - 1)]}, {"family": "poisson"}, bm.DataError, "row 1"),
+    "negative count": (
+        "count ~ x",
+        {"count": [-1, *range(N - 1)]},
+        {"family": "poisson"},
+        bm.DataError,
+        "row 1",
+    ),
     "fractional count": ("count ~ x", {"count": [0.5] * N}, {"family": "poisson"}, bm.DataError, "0.5"),
     "proportion of one": ("p ~ x", {"p": np.linspace(0.1, 1, N)}, {"family": "beta"}, bm.DataError, "row 12"),
     "zero for Gamma": ("p ~ x", {"p": np.arange(N)}, {"family": "gamma"}, bm.DataError, "row 1"),
     "three values for bernoulli": ("count ~ x", {}, {"family": "bernoulli"}, bm.DataError, "two"),
     "binomial without trials": ("count ~ x", {}, {"family": "binomial"}, bm.FormulaError, r"trials\("),
-    "more successes than trials": ("count | trials(1) ~ x", {}, {"family": "binomial"}, bm.DataError, "row 3"),
+    "more successes than trials": (
+        "count | trials(1) ~ x",
+        {},
+        {"family": "binomial"},
+        bm.DataError,
+        "row 3",
+    ),
     "trials for a gaussian": ("y | trials(size) ~ x", {}, {}, bm.FormulaError, "does not take `trials"),
     "one-level factor": ("y ~ one", {}, {}, bm.DataError, "`one`"),
     "infinite value": ("y ~ x", {"x": [np.inf, *range(N - 1)]}, {}, bm.DataError, "row 1"),
@@ -142,7 +154,14 @@ def test_a_million_levels_just_work():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"chains": 0}, {"iter": 10, "warmup": 10}, {"thin": 0}, {"iter": 2.5}, {"control": {"adapt_delta": 1.0}}, {"seed": -1}],
+    [
+        {"chains": 0},
+        {"iter": 10, "warmup": 10},
+        {"thin": 0},
+        {"iter": 2.5},
+        {"control": {"adapt_delta": 1.0}},
+        {"seed": -1},
+    ],
 )
 def test_sampler_settings_are_checked(arguments):
     with pytest.raises(bm.BayesmlmError):

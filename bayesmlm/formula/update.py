@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from .constructors import as_bayes_formula
 from .formulas import BayesFormula
 from .nodes import Binary, Name, Node, Paren, Unary
-from .parse import parse_expression, parse_formula
-from .constructors import as_bayes_formula
+from .parse import parse_formula, read_tree
 from .unparse import unparse
 
 __all__ = ["update_formula"]
@@ -20,7 +20,7 @@ def update_formula(old: BayesFormula, new: Any) -> BayesFormula:
     brings its own. Raises `FormulaError` for text that cannot be read."""
     if not isinstance(new, str) or new.lstrip().startswith(("bf(", "brmsformula(")):
         return as_bayes_formula(new)
-    tree = parse_expression(new)
+    tree = read_tree(new)
     if isinstance(tree, Unary) and tree.operator == "~":
         left, right = None, tree.operand
     elif isinstance(tree, Binary) and tree.operator == "~":
@@ -28,8 +28,8 @@ def update_formula(old: BayesFormula, new: Any) -> BayesFormula:
     else:
         return as_bayes_formula(new)
     old_left, _, old_right = str(old.main).partition(" ~ ")
-    response = old_left if left is None else unparse(_fill(left, parse_expression(old_left)))
-    text = f"{response} ~ {unparse(_fill(right, parse_expression(old_right)))}"
+    response = old_left if left is None else unparse(_fill(left, read_tree(old_left)))
+    text = f"{response} ~ {unparse(_fill(right, read_tree(old_right)))}"
     return replace(old, main=parse_formula(text))
 
 

@@ -70,8 +70,12 @@ def latex(spec: ModelSpec) -> str:
     """The model in LaTeX: likelihood, linear predictors, group effects, priors."""
     design = spec.design
     names = [p.name for p in design.family.parameters]
-    arguments = ", ".join(GREEK.get(n, rf"\mathrm{{{n}}}") + ("_i" if n in design.predictors else "") for n in names)
-    lines = [rf"\mathrm{{{_escape(design.response.name)}}}_i &\sim \mathrm{{{design.family.name}}}({arguments})"]
+    arguments = ", ".join(
+        GREEK.get(n, rf"\mathrm{{{n}}}") + ("_i" if n in design.predictors else "") for n in names
+    )
+    lines = [
+        rf"\mathrm{{{_escape(design.response.name)}}}_i &\sim \mathrm{{{design.family.name}}}({arguments})"
+    ]
     for name, p in design.predictors.items():
         symbol = GREEK.get(name, rf"\mathrm{{{name}}}") + "_i"
         left = symbol if p.link == "identity" else rf"\mathrm{{{p.link}}}({symbol})"
@@ -92,7 +96,13 @@ GREEK = {"mu": r"\mu", "sigma": r"\sigma", "nu": r"\nu", "phi": r"\phi"}
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "").replace("_", r"\_").replace("^", r"\hat{}").replace("%", r"\%").replace("#", r"\#")
+    return (
+        text.replace("\\", "")
+        .replace("_", r"\_")
+        .replace("^", r"\hat{}")
+        .replace("%", r"\%")
+        .replace("#", r"\#")
+    )
 
 
 def _latex_predictor(p: PredictorDesign) -> str:
@@ -102,7 +112,9 @@ def _latex_predictor(p: PredictorDesign) -> str:
         for name in group.names:
             times = "" if name == "Intercept" else rf" \, \mathrm{{{_escape(name)}}}_i"
             label = _escape(group.group)
-            terms.append(rf"r^{{\mathrm{{{label}}}}}_{{\mathrm{{{label}}}[i], \mathrm{{{_escape(name)}}}}}{times}")
+            terms.append(
+                rf"r^{{\mathrm{{{label}}}}}_{{\mathrm{{{label}}}[i], \mathrm{{{_escape(name)}}}}}{times}"
+            )
     if p.offset is not None:
         terms.append(r"\mathrm{offset}_i")
     return " + ".join(terms) or "0"
@@ -115,11 +127,15 @@ def model_code(spec: ModelSpec) -> str:
     add("def model(X, y, codes, Z" + "".join(f", {name}" for name in design.response.extra) + "):")
     for site in spec.structure.sites:
         if site.kind == "prior" and site.prior is not None:
-            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {_prior_code(site.prior.describe())})")
+            add(
+                f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {_prior_code(site.prior.describe())})"
+            )
         elif site.kind == "lkj":
             block = next(b for b in design.blocks if f"L_{b.site}" == site.name)
             eta = spec.priors.lkj(block.group)
-            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, LKJCholesky({block.size}, {eta:g}))")
+            add(
+                f"    {_variable(site.name)} = numpyro.sample({site.name!r}, LKJCholesky({block.size}, {eta:g}))"
+            )
         else:
             shape = ", ".join(map(str, site.shape))
             add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, Normal(0, 1).expand([{shape}]))")

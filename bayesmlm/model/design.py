@@ -14,14 +14,14 @@ from ..data.frame import Frame
 from ..data.model_frame import complete_rows
 from ..errors import DataError, FormulaError, NewDataError
 from ..families.base import Family
-from ..families.response import code_response
+from ..families.response import addition_problem, code_response
 from ..formula import BayesFormula, Formula
 from ..formula.evaluate import TransformState, evaluate
 from ..formula.nodes import Call, Name, Node, Number
 from ..formula.predictor import Predictor
 from ..formula.unparse import unparse
 from ..formula.walk import variables
-from ..terms.group import GroupColumns
+from ..terms.group import GroupColumns, NewLevels
 from ..terms.population import PopulationDesign, report_rank
 from .blocks import GroupBlock, Slot, make_blocks
 
@@ -120,8 +120,8 @@ class Design:
         frame: Frame,
         include: Callable[[str, str, str], bool] = lambda group, parameter, coefficient: True,
         allow_new_levels: bool = False,
-    ) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-        """The design of new data, coded from stored state; and, for each block, the names of its new levels.
+    ) -> tuple[dict[str, Any], dict[str, NewLevels]]:
+        """The design of new data, coded from stored state; and, for each block, its new levels.
 
         ``include(group, parameter, coefficient)`` says which group effects take part (``re_formula``); the others
         get zero columns and their grouping variables need not be in the data.
@@ -129,7 +129,7 @@ class Design:
         state = self.state.frozen()
         predictors: dict[str, Any] = {}
         codes: dict[str, NDArray[np.int32]] = {}
-        new_levels: dict[str, tuple[str, ...]] = {}
+        new_levels: dict[str, NewLevels] = {}
         for name, p in self.predictors.items():
             z = []
             for part, slot in zip(p.groups, p.slots, strict=True):
@@ -153,16 +153,28 @@ class Design:
             for name in self.response.extra
         }
 
-    def new_response(self, frame: Frame) -> NDArray[np.float64]:
-        """The response of new data, coded as the training data's. Raises `NewDataError` when it is missing."""
+    def response_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """The coded response as ``y`` and, if the model has them, ``weights``."""
+        weights = self.response.weights
+        return {"y": self.response.values, **({} if weights is None else {"weights": weights})}
+
+    def new_response(self, frame: Frame) -> dict[str, NDArray[np.float64]]:
+        """`response_arrays` of new data, coded as the training data's.
+
+        Raises `NewDataError` when the response is missing, `DataError` when it is outside the support.
+        """
         node = self.formula.main.response
         assert node is not None
-        column = evaluate(node, frame, self.state.frozen(), self.functions, self.formula.main.source)
+        state, source = self.state.frozen(), self.formula.main.source
+        column = evaluate(node, frame, state, self.functions, source)
         values, _ = code_response(self.family, column, self.response.name, levels=self.response.levels)
         if np.isnan(values).any():
             raise NewDataError(f"the response `{self.response.name}` has missing values in the new data")
-        self.family.check(values, self.new_extra(frame))
-        return values
+        self.family.check(values, self.new_extra(frame), frame.rows)
+        call = self.formula.main.addition("weights")
+        if call is None:
+            return {"y": values}
+        return {"y": values, "weights": _addition(call, frame, state, self.functions, self.formula.main)}
 
 
 def build_design(
@@ -176,16 +188,14 @@ def build_design(
 ) -> Design:
     """Formula and data to arrays. Raises `FormulaError` or `DataError`, before anything is compiled."""
     functions, contrasts = dict(functions or {}), dict(contrasts or {})
-    formulas = {"mu": formula.main, **formula.parameters}
-    predictors = {name: f.predictor(frame.names) for name, f in formulas.items()}
-    fixed = _fixed_parameters(formula, family)
     _check_parameters(formula, family)
+    predictors = formula.predictors(frame.names)
+    fixed = _fixed_parameters(formula, family)
     used = used_variables([*_nodes(formula.main), *_predictor_nodes(predictors.values())], frame.names)
     keep, dropped = complete_rows(frame, used)
     if not keep.any():
         raise DataError(
-            "no row is complete: every row has a missing value in one of "
-            + ", ".join(f"`{v}`" for v in used)
+            "no row is complete: every row has a missing value in one of " + ", ".join(f"`{v}`" for v in used)
         )
     messages = []
     if dropped:
@@ -193,7 +203,9 @@ def build_design(
         frame = frame.take(keep)
     if drop_unused_levels:
         frame, unused = frame.drop_unused_levels(used)
-        messages += [f"unused levels of `{v}` were dropped: {', '.join(names)}" for v, names in unused.items()]
+        messages += [
+            f"unused levels of `{v}` were dropped: {', '.join(names)}" for v, names in unused.items()
+        ]
     state = TransformState()
     response = _response(formula.main, family, frame, state, functions)
     order = [p.name for p in family.parameters if p.name in predictors]
@@ -255,7 +267,10 @@ def _predictor_nodes(predictors: Iterable[Predictor]) -> list[Node]:
 
 
 def _predictor_arrays(
-    p: PredictorDesign, matrix: NDArray[np.float64], offset: NDArray[np.float64] | None, Z: list[NDArray[np.float64]]
+    p: PredictorDesign,
+    matrix: NDArray[np.float64],
+    offset: NDArray[np.float64] | None,
+    Z: list[NDArray[np.float64]],
 ) -> dict[str, Any]:
     arrays: dict[str, Any] = {"X": p.columns(matrix), "Z": tuple(Z)}
     if offset is not None:
@@ -283,24 +298,20 @@ def _response(
     if formula.response is None:
         raise FormulaError("the formula has no response; write `y ~ ...`", formula.source, (0, 1))
     given = {call.function: call for call in formula.additions}
-    for name, call in given.items():
-        if name not in family.additions | {"weights"}:
-            raise FormulaError(f"the family `{family.name}` does not take `{name}()`", formula.source, call.span)
-    for name in sorted(family.required_additions - set(given)):
-        raise FormulaError(
-            f"the family `{family.name}` needs `{name}()`: write `{unparse(formula.response)} | {name}(...) ~ ...`",
-            formula.source,
-            formula.response.span,
-        )
+    name = unparse(formula.response)
+    problem = addition_problem(family, given, name)
+    if problem is not None:
+        at, reason = problem
+        raise FormulaError(reason, formula.source, given.get(at, formula.response).span)
     column = evaluate(formula.response, frame, state, functions, formula.source)
-    values, levels = code_response(family, column, unparse(formula.response))
-    extra = {name: _addition(call, frame, state, functions, formula) for name, call in given.items()}
+    values, levels = code_response(family, column, name)
+    extra = {key: _addition(call, frame, state, functions, formula) for key, call in given.items()}
     weights = extra.pop("weights", None)
     if weights is not None and (weights < 0).any():
         row = int(np.flatnonzero(weights < 0)[0]) + 1
         raise DataError(f"weights must not be negative; row {row} has {weights[row - 1]:g}")
-    family.check(values, extra)
-    return ResponseDesign(unparse(formula.response), values, extra, weights, levels)
+    family.check(values, extra, frame.rows)
+    return ResponseDesign(name, values, extra, weights, levels)
 
 
 def _addition(
@@ -337,13 +348,17 @@ def _fixed_parameters(formula: BayesFormula, family: Family) -> dict[str, float]
     fixed: dict[str, float] = {}
     for name, value in formula.fixed.items():
         if isinstance(value, str):
-            raise FormulaError(f"setting `{name}` equal to `{value}` is for mixtures, which are not available yet")
+            raise FormulaError(
+                f"setting `{name}` equal to `{value}` is for mixtures, which are not available yet"
+            )
         parameter = next((p for p in family.parameters if p.name == name), None)
         if parameter is not None:
             low = -np.inf if parameter.lower is None else parameter.lower
             high = np.inf if parameter.upper is None else parameter.upper
             if not low < value < high:
-                raise FormulaError(f"`{name} = {value:g}` is outside the bounds of `{name}`, ({low:g}, {high:g})")
+                raise FormulaError(
+                    f"`{name} = {value:g}` is outside the bounds of `{name}`, ({low:g}, {high:g})"
+                )
         fixed[name] = float(value)
     return fixed
 

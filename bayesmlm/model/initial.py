@@ -53,7 +53,9 @@ def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) 
     names = [site.name for site in structure.sites]
     unknown = [name for name in values if name not in names]
     if unknown:
-        raise BayesmlmError(f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}")
+        raise BayesmlmError(
+            f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}"
+        )
     pieces = []
     with x64():
         distributions = structure.distributions(spec.data)

@@ -131,7 +131,9 @@ class Structure:
         self.record(values, data)
         if self.likelihood:
             parameters = self.parameters(self.with_effects(values, data), data["design"])
-            response = ResponseDistribution(self.family, parameters, data["design"]["extra"], data.get("weights"))
+            response = ResponseDistribution(
+                self.family, parameters, data["design"]["extra"], data.get("weights")
+            )
             numpyro.sample("y", response, obs=data["y"])
 
     def record(self, values: Values, data: Any) -> None:
@@ -162,8 +164,12 @@ class Structure:
         values, log_priors, jacobian = self._transformed(q, data)
         log_density = jacobian + sum(log_priors.values())
         if self.likelihood:
-            terms = self.log_likelihood(self.with_effects(values, data), data["design"], data["y"])
+            design, family = data["design"], self.family
+            parameters = self.parameters(self.with_effects(values, data), design)
+            terms = family.log_kernel(data["y"], parameters, design["extra"], family.link("mu"))
             log_density = log_density + jnp.sum(terms * data["weights"] if "weights" in data else terms)
+            # The part of the likelihood that no parameter enters: computed once, by `log_base`.
+            log_density = log_density + data.get("log_base", 0.0)
         return -log_density
 
     def constrain(self, q: Array, data: Any) -> dict[str, Array]:
@@ -233,7 +239,7 @@ class Structure:
 
     def log_likelihood(self, values: Values, design: Any, y: Array) -> Array:
         """(n,) log density of each response, without weights."""
-        return self.family.log_density(y, self.parameters(values, design), design["extra"], self.family.link("mu"))
+        return self.family.log_density(y, self.parameters(values, design), design["extra"])
 
 
 @dataclass(frozen=True)
@@ -274,18 +280,25 @@ class ResponseDistribution(dist.Distribution):
     reparametrized_params: list[str] = []
 
     def __init__(self, family: Family, parameters: Values, extra: Values, weights: Array | None) -> None:
-        self.family, self.parameters, self.extra, self.weights = family, dict(parameters), dict(extra), weights
+        self.family, self.parameters, self.extra, self.weights = (
+            family,
+            dict(parameters),
+            dict(extra),
+            weights,
+        )
         super().__init__(batch_shape=jnp.shape(parameters["eta"]))
 
     def log_prob(self, value: Array) -> Array:
         """(n,) weighted log density."""
-        terms = self.family.log_density(value, self.parameters, self.extra, self.family.link("mu"))
+        terms = self.family.log_density(value, self.parameters, self.extra)
         return terms if self.weights is None else terms * self.weights
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Responses drawn from the family."""
         shape = (*sample_shape, *self.batch_shape)
-        return self.family.sample(key, {k: jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}, self.extra)
+        return self.family.sample(
+            key, {k: jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}, self.extra
+        )
 
 
 def _pairs(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..inference.x64 import x64
 from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline
 from ..priors.resolve import ResolvedPriors
 from .blocks import GroupBlock
@@ -69,9 +70,7 @@ def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) 
     """Put design and priors together into a program structure and its data."""
     predictors, sites = [], []
     for p in design.predictors.values():
-        predictors.append(
-            PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots)
-        )
+        predictors.append(PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots))
         suffix = predictors[-1].suffix
         dpar = "" if p.parameter == "mu" else p.parameter
         if p.centred:
@@ -136,4 +135,15 @@ def _data(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[str
     }
     if design.response.weights is not None:
         data["weights"] = design.response.weights
+    if design.family.log_base_measure is not None:
+        data["log_base"] = _log_base(design)
     return data
+
+
+def _log_base(design: Design) -> np.float64:
+    """The sum of the parts of the log density that no parameter enters (factorials of counts)."""
+    assert design.family.log_base_measure is not None
+    with x64():
+        terms = np.asarray(design.family.log_base_measure(design.response.values, design.response.extra))
+    weights = design.response.weights
+    return np.float64(np.sum(terms if weights is None else terms * weights))

@@ -80,12 +80,13 @@ def tree_from_sites(
         dpar = "" if parameter == "mu" else parameter
         sds = np.concatenate([samples[f"sd_{b.site}"][..., _sd_index(b, own)] for b, own in members], axis=-1)
         labels = [label for b, own in members for label in _sd_labels(b, own)]
-        put(layout.group_sds(group, labels, dpar), sds)
+        by = any(b.by is not None for b, _ in members)
+        put(layout.group_sds(group, labels, dpar, by=by), sds)
         if all(f"r_{b.site}" in samples for b, _ in members):
             effects = np.concatenate([samples[f"r_{b.site}"][..., own] for b, own in members], axis=-1)
             names = [b.columns[i].coefficient for b, own in members for i in own]
             put(layout.group_effects(group, members[0][0].levels, names, dpar), effects)
-    for group in dict.fromkeys(b.group for b in design.blocks if b.has_correlations):
+    for group in sorted({b.group for b in design.blocks if b.has_correlations}):
         blocks = [b for b in design.blocks if b.group == group and b.has_correlations]
         values = np.concatenate([samples[f"cor_{b.site}"] for b in blocks], axis=-1)
         put(layout.correlations(group, [_pair(label) for b in blocks for label in b.pair_labels]), values)
@@ -139,7 +140,7 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
             elif f"r_{b.site}" in out:
                 out[f"r_{b.site}"][:, :, own] = r[:, :, r_start : r_start + len(own)]
             r_start += len(own)
-    for group in dict.fromkeys(b.group for b in design.blocks if b.has_correlations):
+    for group in sorted({b.group for b in design.blocks if b.has_correlations}):
         cors = values(layout.correlations(group, ()))
         start = 0
         for b in design.blocks:
@@ -171,13 +172,13 @@ def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
 
 
 def _by_group(design: Design) -> Iterator[tuple[str, str, list[tuple[GroupBlock, list[int]]]]]:
-    """(group, parameter, [(block, its columns that feed the parameter)]) in order of appearance."""
+    """(group, parameter, [(block, its columns that feed the parameter)]), groups in brms's (alphabetical) order."""
     found: dict[tuple[str, str], list[tuple[GroupBlock, list[int]]]] = {}
     for block in design.blocks:
         for parameter in dict.fromkeys(c.parameter for c in block.columns):
             own = [i for i, c in enumerate(block.columns) if c.parameter == parameter]
             found.setdefault((block.group, parameter), []).append((block, own))
-    for (group, parameter), members in found.items():
+    for (group, parameter), members in sorted(found.items(), key=lambda item: item[0][0]):
         yield group, parameter, members
 
 

@@ -28,7 +28,6 @@ from .effects_grid import (
     points_frame,
     reference_rows,
 )
-from .predict import included_effects
 from .tables import quantile_levels, summarise_draws
 
 if TYPE_CHECKING:
@@ -190,6 +189,8 @@ def conditional_effects(
 
 def model_variables(fit: BayesFit, re_formula: str | float | None = "NA") -> ModelVariables:
     """The model's variables and the roles they play in predictions with these group effects."""
+    from .predict import included_effects
+
     design = fit.design
     include = included_effects(fit, re_formula)
     data = design.frame.to_pandas()[list(design.variables)]

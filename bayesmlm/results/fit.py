@@ -267,7 +267,9 @@ class BayesFit:
     # ---- for the rooms that compute on draws ------------------------------------------------------------------
     @cached_property
     def _sites(self) -> dict[str, NDArray]:
-        return layout.tree_to_sites(self.idata, self.spec)
+        from .assemble import tree_to_sites
+
+        return tree_to_sites(self.idata, self.spec)
 
     def site_values(self, draws: NDArray[np.int64]) -> dict[str, NDArray]:
         """Parameters by program name (``b``, ``Intercept``, ``r_<site>`` ...), each (len(draws), ...)."""

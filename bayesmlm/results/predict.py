@@ -19,6 +19,7 @@ from ..data.model_frame import check_finite
 from ..errors import BayesmlmError, FormulaError
 from ..formula import parse_formula
 from ..model.blocks import GroupBlock
+from ..terms.group import NewLevels
 
 if TYPE_CHECKING:
     from ..model.program import Structure
@@ -101,11 +102,9 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
         design, new = fit.spec.design.new_arrays(frame, include or _everything, request.allow_new_levels)
         values = _extend(fit, values, new, request.sample_new_levels, rng)
         if kind == "log_likelihood":
-            design["y"] = fit.spec.design.new_response(frame)
+            design |= fit.spec.design.new_response(frame)
     if kind == "log_likelihood" and request.newdata is None:
-        design["y"] = fit.spec.design.response.values
-        if fit.spec.design.response.weights is not None:
-            design["weights"] = fit.spec.design.response.weights
+        design |= fit.spec.design.response_arrays()
     return run_blocks(structure, kind, values, design, dpar, request.seed)
 
 
@@ -208,7 +207,7 @@ def _check_parameter(structure: Structure, dpar: str, kind: str) -> None:
 def _extend(
     fit: BayesFit,
     values: dict[str, NDArray],
-    new: Mapping[str, tuple[str, ...]],
+    new: Mapping[str, NewLevels],
     how: str,
     rng: np.random.Generator,
 ) -> dict[str, NDArray]:
@@ -219,42 +218,38 @@ def _extend(
         )
     blocks = {b.site: b for b in fit.spec.design.blocks}
     out = dict(values)
-    for site, names in new.items():
-        if names:
-            old = values[f"r_{site}"]
-            drawn = _new_effects(blocks[site], values, old, len(names), how, rng)
-            out[f"r_{site}"] = np.concatenate([old, drawn], axis=1)
+    for site, levels in new.items():
+        if levels.names:
+            drawn = [_new_effects(blocks[site], values, by, how, rng) for by in levels.by]
+            out[f"r_{site}"] = np.concatenate([values[f"r_{site}"], np.stack(drawn, axis=1)], axis=1)
     return out
 
 
 def _new_effects(
-    block: GroupBlock,
-    values: Mapping[str, NDArray],
-    old: NDArray,
-    count: int,
-    how: str,
-    rng: np.random.Generator,
+    block: GroupBlock, values: Mapping[str, NDArray], by: int, how: str, rng: np.random.Generator
 ) -> NDArray[np.float64]:
+    """(draws, k) effects of one new level, which has the level ``by`` of ``gr(by = )``."""
+    old = values[f"r_{block.site}"]
     draws, levels, size = old.shape
-    if block.by is not None and how == "gaussian":
-        raise BayesmlmError(
-            'sample_new_levels="gaussian" is not available with gr(by = ...); use "uncertainty"'
-        )
+    if how == "gaussian":
+        sd = values[f"sd_{block.site}"].reshape(draws, block.by_count, size)[:, by]
+        factor = sd[:, :, None] * _correlation_factor(block, values, by, draws)
+        return np.einsum("skl,sl->sk", factor, rng.standard_normal((draws, size)))
+    candidates = np.arange(levels) if block.by is None else np.flatnonzero(block.by.of_level == by)
     if how == "old_levels":
-        return old[:, rng.integers(levels, size=count)]
-    if how == "uncertainty":
-        # One existing level for each draw and new level, all its effects together.
-        pick = rng.integers(levels, size=(draws, count))
-        return old[np.arange(draws)[:, None], pick]
-    factor = values[f"sd_{block.site}"][:, :, None] * _correlation_factor(block, values, draws)
-    return np.einsum("skl,scl->sck", factor, rng.standard_normal((draws, count, size)))
+        return old[:, rng.choice(candidates)]
+    # "uncertainty": one existing level for each draw, all its effects together.
+    return old[np.arange(draws), rng.choice(candidates, draws)]
 
 
-def _correlation_factor(block: GroupBlock, values: Mapping[str, NDArray], draws: int) -> NDArray[np.float64]:
+def _correlation_factor(
+    block: GroupBlock, values: Mapping[str, NDArray], by: int, draws: int
+) -> NDArray[np.float64]:
     correlation = np.broadcast_to(np.eye(block.size), (draws, block.size, block.size)).copy()
     if block.has_correlations:
         pairs = [(i, j) for j in range(1, block.size) for i in range(j)]
+        cors = values[f"cor_{block.site}"].reshape(draws, block.by_count, len(pairs))[:, by]
         for position, (i, j) in enumerate(pairs):
-            correlation[:, i, j] = correlation[:, j, i] = values[f"cor_{block.site}"][:, position]
+            correlation[:, i, j] = correlation[:, j, i] = cors[:, position]
     # A tiny ridge: draws at the boundary (correlation -> 1) are singular in floating point.
     return np.linalg.cholesky(correlation + 1e-12 * np.eye(block.size))

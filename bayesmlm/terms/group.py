@@ -21,7 +21,7 @@ from ..formula.evaluate import TransformState
 from ..formula.predictor import GroupTerm
 from .population import PopulationDesign
 
-__all__ = ["ByFactor", "GroupColumns"]
+__all__ = ["ByFactor", "GroupColumns", "NewLevels"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class ByFactor:
     def labels(self) -> tuple[str, ...]:
         """What brms appends to a coefficient: ``public1``."""
         return tuple(self.variable + level.replace(" ", "") for level in self.levels)
+
+
+@dataclass(frozen=True)
+class NewLevels:
+    """Levels of a grouping factor that new data bring, and for ``gr(by = )`` which by level each has."""
+
+    names: tuple[str, ...]
+    by: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class GroupColumns:
         return self.effects.names
 
     @property
-    def Z(self) -> NDArray[np.float64]:
+    def Z(self) -> NDArray[np.float64]:  # noqa: N802
         """(n, k) values that the effects multiply."""
         return self.effects.matrix
 
@@ -84,35 +92,40 @@ class GroupColumns:
         by = None if term.grouping.by is None else _by_factor(frame, term, codes, levels)
         return cls(term, effects, levels, codes, by)
 
-    def new_codes(self, frame: Frame, allow_new_levels: bool) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    def new_codes(self, frame: Frame, allow_new_levels: bool) -> tuple[NDArray[np.int32], NewLevels]:
         """Codes for new rows: known levels keep theirs, new ones count on from ``len(levels)``.
 
-        Returns the codes and the names of the new levels. Missing group values stay -1 (no group effect is
-        known for them: they are treated as a new level when those are allowed).
+        Rows without a group (missing) belong to one new level, ``NA``. Raises `NewDataError` for a new level
+        unless ``allow_new_levels``.
         """
         codes = match_codes(frame, self.term.grouping.variables, self.levels)
-        if not (codes < 0).any():
-            return codes, ()
+        new = codes < 0
+        if not new.any():
+            return codes, NewLevels((), np.zeros(0, dtype=np.int32))
         own, names = group_codes(frame, self.term.grouping.variables)
-        labels = np.asarray([*names, "NA"], dtype=object)[own]
-        unknown = labels[codes < 0]
         if not allow_new_levels:
-            row = int(np.flatnonzero(codes < 0)[0]) + 1
+            row = int(np.flatnonzero(new)[0])
             raise NewDataError(
-                f"level `{unknown[0]}` of the grouping factor `{self.group}` (row {row} of the new data) was not "
-                f"in the data the model was fitted to; use allow_new_levels=True to draw effects for new levels, "
-                f're_formula="NA" to leave group effects out, or remove the row'
+                f"level `{[*names, 'NA'][own[row]]}` of the grouping factor `{self.group}` "
+                f"({frame.row_name(row)} of the new data) was not in the data the model was fitted to; use "
+                'allow_new_levels=True to draw effects for new levels, re_formula="NA" to leave group effects out, '
+                "or remove the row"
             )
-        new = tuple(dict.fromkeys(unknown.tolist()))
-        position = {name: len(self.levels) + i for i, name in enumerate(new)}
+        labels, first, position = np.unique(own[new], return_index=True, return_inverse=True)
         codes = codes.copy()
-        codes[codes < 0] = [position[name] for name in unknown]
-        return codes, new
+        codes[new] = len(self.levels) + position
+        by = np.zeros(len(labels), dtype=np.int32)
+        if self.by is not None:
+            by = match_codes(frame, (self.by.variable,), self.by.levels)[np.flatnonzero(new)[first]]
+            if (by < 0).any():
+                raise NewDataError(
+                    f"a new level of `{self.group}` has a value of `{self.by.variable}` that was not in the data the "
+                    f"model was fitted to; its values were {', '.join(self.by.levels)}"
+                )
+        return codes, NewLevels(tuple([*names, "NA"][i] for i in labels), by)
 
 
-def _by_factor(
-    frame: Frame, term: GroupTerm, codes: NDArray[np.int32], levels: tuple[str, ...]
-) -> ByFactor:
+def _by_factor(frame: Frame, term: GroupTerm, codes: NDArray[np.int32], levels: tuple[str, ...]) -> ByFactor:
     variable = term.grouping.by
     assert variable is not None
     by_codes, by_levels = group_codes(frame, (variable,))

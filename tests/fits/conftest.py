@@ -13,13 +13,17 @@ SEED_FORMULA = "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)"
 def seed_fit():
     """The main job: the HSB model with brms's default settings, draws enough to compare with a long run."""
     data = bm.load_dataset("hsbsub")
-    return bm.brm(SEED_FORMULA, data=data, seed=1, iter=3000, warmup=1000, progress=False, control={"adapt_delta": 0.95})
+    return bm.brm(
+        SEED_FORMULA, data=data, seed=1, iter=3000, warmup=1000, progress=False, control={"adapt_delta": 0.95}
+    )
 
 
 @pytest.fixture(scope="session")
 def sleepstudy_fit():
     data = bm.load_dataset("sleepstudy")
-    return bm.brm("Reaction ~ Days + (Days | Subject)", data=data, seed=2, progress=False, control={"adapt_delta": 0.9})
+    return bm.brm(
+        "Reaction ~ Days + (Days | Subject)", data=data, seed=2, progress=False, control={"adapt_delta": 0.9}
+    )
 
 
 @pytest.fixture(scope="session")

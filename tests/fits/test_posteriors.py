@@ -26,5 +26,11 @@ def test_posterior_agrees_with_brms(request, fixture, name):
 
 def test_imm10_posterior_agrees_with_brms():
     data = local_data("imm10")
-    fit = bm.brm("math ~ homework + (homework | schid)", data=data, seed=6, progress=False, control={"adapt_delta": 0.95})
+    fit = bm.brm(
+        "math ~ homework + (homework | schid)",
+        data=data,
+        seed=6,
+        progress=False,
+        control={"adapt_delta": 0.95},
+    )
     assert disagreements(fit, reference("brms_imm10_gaussian")) == []

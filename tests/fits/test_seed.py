@@ -17,7 +17,9 @@ BRMS = reference("brms_seed_hsbsub_crlv_int")
 def test_loo_waic_and_r2_agree_with_brms(seed_fit):
     loo, waic = seed_fit.loo(), seed_fit.waic()
     for name, ours in (("loo", loo), ("waic", waic)):
-        theirs = dict(zip(BRMS[name]["estimates"]["rownames"], BRMS[name]["estimates"]["Estimate"], strict=True))
+        theirs = dict(
+            zip(BRMS[name]["estimates"]["rownames"], BRMS[name]["estimates"]["Estimate"], strict=True)
+        )
         for row, value in theirs.items():
             assert ours.estimates.loc[row, "Estimate"] == pytest.approx(value, abs=0.3), row
         errors = BRMS[name]["estimates"]["SE"]
@@ -29,7 +31,9 @@ def test_loo_waic_and_r2_agree_with_brms(seed_fit):
     assert r2["Est.Error"].item() == pytest.approx(BRMS["bayes_R2"]["Est.Error"], rel=0.05)
 
 
-@pytest.mark.parametrize(("key", "re_formula"), [("posterior_epred_head", None), ("posterior_epred_re_NA_head", "NA")])
+@pytest.mark.parametrize(
+    ("key", "re_formula"), [("posterior_epred_head", None), ("posterior_epred_re_NA_head", "NA")]
+)
 def test_expected_responses_agree_with_brms(seed_fit, key, re_formula):
     head = BRMS[key]
     ours = seed_fit.posterior_epred(re_formula=re_formula)[:, : len(head["Estimate"])]
@@ -69,7 +73,16 @@ def test_group_level_tables_agree_with_brms(seed_fit):
             np.testing.assert_allclose((ours["Estimate"] - expected["Estimate"]) / sd, 0, atol=0.12)
             np.testing.assert_allclose(ours["Est.Error"] / sd, 1, atol=0.1)
     varcorr = seed_fit.VarCorr()
-    assert list(varcorr.columns) == ["group", "kind", "coef1", "coef2", "Estimate", "Est.Error", "Q2.5", "Q97.5"]
+    assert list(varcorr.columns) == [
+        "group",
+        "kind",
+        "coef1",
+        "coef2",
+        "Estimate",
+        "Est.Error",
+        "Q2.5",
+        "Q97.5",
+    ]
     assert set(varcorr["kind"]) == {"sd", "cor", "cov"}
 
 
@@ -100,7 +113,9 @@ def test_tree_layout_is_fixed(seed_fit):
 
 def test_training_data_as_new_data_predict_the_same(seed_fit):
     data = bm.load_dataset("hsbsub")
-    np.testing.assert_allclose(seed_fit.posterior_epred(data, ndraws=50), seed_fit.posterior_epred(ndraws=50), rtol=1e-10)
+    np.testing.assert_allclose(
+        seed_fit.posterior_epred(data, ndraws=50), seed_fit.posterior_epred(ndraws=50), rtol=1e-10
+    )
     np.testing.assert_allclose(seed_fit.log_lik(data, ndraws=50), seed_fit.log_lik(ndraws=50), rtol=1e-10)
 
 
@@ -151,14 +166,22 @@ def test_same_seed_same_draws_whatever_the_cores_and_other_data_compile_nothing(
 
 def test_update_refits_with_other_data_and_formula(seed_fit):
     data = bm.load_dataset("hsbsub")
-    smaller = seed_fit.update(". ~ . - sector:ses_cmc", newdata=data.iloc[:300], chains=1, iter=50, progress=False)
+    smaller = seed_fit.update(
+        ". ~ . - sector:ses_cmc", newdata=data.iloc[:300], chains=1, iter=50, progress=False
+    )
     assert smaller.nobs == 300
     assert list(smaller.fixef().index) == ["Intercept", "meanses", "sector", "ses_cmc"]
 
 
 def test_file_is_reused_and_refitted_on_change(tmp_path):
     data = bm.load_dataset("sleepstudy")
-    arguments = {"chains": 1, "iter": 50, "progress": False, "file": tmp_path / "cached", "file_refit": "on_change"}
+    arguments = {
+        "chains": 1,
+        "iter": 50,
+        "progress": False,
+        "file": tmp_path / "cached",
+        "file_refit": "on_change",
+    }
     first = bm.brm("Reaction ~ Days", data=data, seed=1, **arguments)
     second = bm.brm("Reaction ~ Days", data=data, seed=2, **arguments)
     pd.testing.assert_frame_equal(first.as_draws_df(), second.as_draws_df())

@@ -35,5 +35,7 @@ def disagreements(fit, reference: dict, skip: tuple[str, ...] = ("lp__",)) -> li
             if what != "mean":
                 tolerance = max(tolerance, FLOOR * posterior["sd"][row])
             if not abs(value[i] - expected) <= tolerance:
-                out.append(f"{name} {what}: {value[i]:.5g}, reference {expected:.5g}, tolerance {tolerance:.2g}")
+                out.append(
+                    f"{name} {what}: {value[i]:.5g}, reference {expected:.5g}, tolerance {tolerance:.2g}"
+                )
     return out

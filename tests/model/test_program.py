@@ -14,7 +14,11 @@ from bayesmlm.bayes import prepare, specification
 MODELS = {
     "correlated": ("Reaction ~ Days + (Days | Subject)", "gaussian", "sleepstudy"),
     "uncorrelated": ("Reaction ~ Days + (Days || Subject)", "student", "sleepstudy"),
-    "sigma": (bm.bf("Reaction ~ Days + (1 |p| Subject)", "sigma ~ Days + (1 |p| Subject)"), "gaussian", "sleepstudy"),
+    "sigma": (
+        bm.bf("Reaction ~ Days + (1 |p| Subject)", "sigma ~ Days + (1 |p| Subject)"),
+        "gaussian",
+        "sleepstudy",
+    ),
     "binomial": ("incidence | trials(size) ~ period + (1 | herd)", "binomial", "cbpp"),
     "poisson": ("count ~ zAge + zBase * Trt + (1 | patient) + (1 | obs)", "poisson", "epilepsy"),
     "by": ("count ~ zAge + (1 + zBase | gr(patient, by = Trt))", "negbinomial", "epilepsy"),
