@@ -73,9 +73,10 @@ def _where(condition: Array, x: Array, yes: Function, no: Function, safe_yes: fl
     return xp.where(condition, yes(xp.where(condition, x, safe_yes)), no(xp.where(condition, safe_no, x)))
 
 
-def _safe_log(x: Array) -> Array:
+def _safe_log(x: Array, power: float = 1.0) -> Array:
+    """log(x^power), minus infinity with gradient zero where x is not positive."""
     xp = numpy_of(x)
-    return _where(x > 0, x, xp.log, lambda z: xp.full_like(z, -inf), 1.0, 0.0)
+    return _where(x > 0, x, lambda z: power * xp.log(z), lambda z: xp.full_like(z, -inf), 1.0, 0.0)
 
 
 def _identity(x: Array) -> Array:
@@ -209,7 +210,7 @@ LINKS: dict[str, Link] = {
     for record in (
         Link("identity", _identity, _identity, _REAL, _safe_log, lambda x: _safe_log(1.0 - x)),
         Link("log", _log, _exp, _POSITIVE, _identity, _log1m_exp),
-        Link("inverse", _reciprocal, _reciprocal, _REAL, lambda x: -_safe_log(x)),
+        Link("inverse", _reciprocal, _reciprocal, _REAL, lambda x: _safe_log(x, -1.0)),
         Link("softplus", _inverse_softplus, _softplus, _POSITIVE, _log_softplus),
         Link(
             "squareplus",
@@ -223,7 +224,7 @@ LINKS: dict[str, Link] = {
             lambda mu: numpy_of(mu).sqrt(mu),
             lambda x: x * x,
             _POSITIVE,
-            lambda x: 2 * _safe_log(numpy_of(x).abs(x)),
+            lambda x: _safe_log(x * x),
         ),
         Link("logit", _logit, _sigmoid, _UNIT, _log_sigmoid, symmetric=True),
         Link(
@@ -260,7 +261,7 @@ LINKS: dict[str, Link] = {
             lambda mu: 1.0 / mu**2,
             lambda x: 1.0 / numpy_of(x).sqrt(x),
             _POSITIVE,
-            lambda x: -_safe_log(x) / 2,
+            lambda x: _safe_log(x, -0.5),
         ),
     )
 }

@@ -1,0 +1,196 @@
+"""Densities against scipy and closed forms, from the bulk to where scipy itself gives up; gradients."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special as sp
+import scipy.stats as st
+
+from bayesmlm.families import FAMILIES
+from bayesmlm.families.links import LINKS
+
+from .cases import CASES, Case
+
+
+def log_density(case: Case, y: np.ndarray, link: str | None = None) -> np.ndarray:
+    with jax.enable_x64(True):
+        p = case.natural(link)
+        return np.asarray(case.family.log_density(jnp.asarray(y, dtype=float), p, case.extra, link))
+
+
+def log_scipy(case: Case, y: np.ndarray) -> np.ndarray:
+    return getattr(case.scipy, "logpmf" if case.family.integer_response else "logpdf")(y)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_log_density_is_scipys(case):
+    y = case.grid()
+    # scipy's own log densities lose digits by cancellation: eps times the largest term, about 1e5 here.
+    np.testing.assert_allclose(log_density(case, y), log_scipy(case, y), rtol=1e-10, atol=2e-10)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_link_gives_the_same_density(name):
+    """At a mu that all links of the family reach, and with eta made by each of them."""
+    mu = 0.3
+    parameters = next(c for c in CASES if c.name == name).parameters | {"mu": mu}
+    case = Case(name, parameters)
+    y = case.grid()
+    expected = log_scipy(case, y)
+    for link in case.family.parameter("mu").links:
+        np.testing.assert_allclose(log_density(case, y, link), expected, rtol=1e-11, err_msg=link)
+
+
+EXTREMES = [
+    # Far linear predictors: what remains of the logarithms.
+    ("bernoulli", "logit", 1, {"eta": -800}, -800),
+    ("bernoulli", "logit", 0, {"eta": -40}, -np.exp(-40)),
+    ("bernoulli", "probit", 1, {"eta": -40}, sp.log_ndtr(-40)),
+    ("bernoulli", "cloglog", 0, {"eta": 6}, -np.exp(6)),
+    ("bernoulli", "cloglog", 1, {"eta": -800}, -800),
+    ("bernoulli", "cauchit", 1, {"eta": -1e9}, -np.log(np.pi * 1e9)),
+    ("binomial", "logit", 3, {"eta": -300, "trials": 10}, np.log(120) - 900),
+    ("binomial", "cloglog", 10, {"eta": 800, "trials": 10}, 0),
+    # A mean of exactly 0 or 1 makes one response certain and the others impossible; beyond, all are.
+    ("bernoulli", "identity", 0, {"eta": 0}, 0),
+    ("bernoulli", "identity", 1, {"eta": 0}, -np.inf),
+    ("binomial", "identity", 5, {"eta": 1, "trials": 5}, 0),
+    ("bernoulli", "identity", 1, {"eta": 1.2}, -np.inf),
+    ("bernoulli", "log", 0, {"eta": 0.1}, -np.inf),
+    ("poisson", "identity", 0, {"eta": -0.5}, -np.inf),
+    ("gamma", "inverse", 2, {"eta": -0.5, "shape": 1}, -np.inf),
+    ("beta", "identity", 0.5, {"eta": 0, "phi": 2}, -np.inf),
+    ("poisson", "log", 0, {"eta": -800}, 0),
+    ("poisson", "log", 2, {"eta": -800}, -1600 - np.log(2)),
+    # A Poisson probability at 1e6: Stirling's formula with its first term.
+    ("poisson", "log", 1e6, {"eta": np.log(1e6)}, -0.5 * np.log(2 * np.pi * 1e6) - 1 / 12e6),
+    # A huge shape is Poisson, with correction ((y - mu)^2 - y) / (2 shape) + O(1 / shape^2).
+    *(
+        (
+            "negbinomial",
+            "log",
+            y,
+            {"eta": np.log(7), "shape": shape},
+            st.poisson(7).logpmf(y) + ((y - 7) ** 2 - y) / (2 * shape),
+        )
+        for shape in (1e8, 1e12)
+        for y in (0, 3, 40)
+    ),
+    ("negbinomial", "log", 0, {"eta": np.log(5), "shape": 1e-8}, -1e-8 * np.log1p(5e8)),
+    ("negbinomial", "log", 3, {"eta": 800, "shape": 2}, np.log(4) - 1600 + 2 * np.log(2)),
+    # Many degrees of freedom are normal, with correction (z^4 - 2 z^2 - 1) / (4 nu).
+    *(
+        (
+            "student",
+            "identity",
+            z,
+            {"eta": 0, "mu": 0, "sigma": 1, "nu": 1e9},
+            st.norm.logpdf(z) + (z**4 - 2 * z**2 - 1) / 4e9,
+        )
+        for z in (0, 1, -6)
+    ),
+    # mu near 0: a = phi exp(eta) is the chance of not being at 0, and the density of the rest a / y (1 - y)^(phi - 1).
+    ("beta", "logit", 0.2, {"eta": -800, "phi": 3}, -800 + np.log(3) - np.log(0.2) + 2 * np.log(0.8)),
+    ("gamma", "log", 1, {"eta": 800, "shape": 2}, 2 * np.log(2) - 1600),
+]
+
+
+@pytest.mark.parametrize(("name", "link", "y", "parameters", "expected"), EXTREMES)
+def test_closed_forms_at_extremes(name, link, y, parameters, expected):
+    with jax.enable_x64(True):
+        p = {k: jnp.asarray(float(v)) for k, v in parameters.items()}
+        value = FAMILIES[name].log_density(jnp.asarray(float(y)), p, p, link)
+    np.testing.assert_allclose(value, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("gamma", {"mu": 2.0, "shape": 1e8}),
+        ("gamma", {"mu": 2.0, "shape": 1e12}),
+        ("beta", {"mu": 0.3, "phi": 1e8}),
+        ("beta", {"mu": 1e-6, "phi": 1e10}),
+        ("student", {"mu": 0.0, "sigma": 1.0, "nu": 1e6}),
+    ],
+)
+def test_precise_distributions_integrate_to_one(name, parameters):
+    """scipy's log densities have lost their digits here; a density must still integrate to one."""
+    case = Case(name, parameters)
+    with jax.enable_x64(True):
+        p = case.natural()
+        mean, sd = float(case.family.mean(p, {})), float(np.sqrt(case.family.variance(p, {})))
+        y = mean + sd * np.linspace(-12, 12, 2001)
+        density = np.exp(np.asarray(case.family.log_density(jnp.asarray(y), p, {})))
+    # The exponent is a difference of terms of the size of the precision, 1e8 in the worst case: 1e8 eps.
+    np.testing.assert_allclose(np.trapezoid(density, y), 1, rtol=2e-8)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradient_is_that_of_finite_differences(name):
+    case = next(c for c in CASES if c.name == name)
+    link = case.family.link("mu")
+    others = [n for n in case.parameters if n not in ("mu", "trials")]
+    with jax.enable_x64(True):
+        y = jnp.asarray(case.scipy.ppf([0.01, 0.3, 0.8, 0.999]).astype(float))
+        start = jnp.stack([case.natural()[n] for n in ("eta", *others)])
+
+        @jax.jit
+        def density(v: jax.Array) -> jax.Array:
+            p = dict(zip(("eta", *others), v, strict=True))
+            return case.family.log_density(y, p | {"mu": LINKS[link].inverse(v[0])}, case.extra)
+
+        gradient = np.asarray(jax.jacfwd(density)(start))
+        for i in range(start.size):
+            h = jnp.zeros(start.size).at[i].set(1e-5)
+            numeric = np.asarray(density(start + h) - density(start - h)) / 2e-5
+            # All numbers are of order 1 to 100: error of the formula about 1e-9, of rounding about 1e-9.
+            np.testing.assert_allclose(gradient[:, i], numeric, rtol=1e-7, atol=1e-8)
+
+
+ETAS = np.array([-700.0, -100.0, -37.0, -8.0, 0.0, 1e-300, 8.0, 37.0, 100.0, 700.0])
+RESPONSES = {
+    "gaussian": [0.0, 1e6],
+    "student": [0.0, 1e6],
+    "lognormal": [1e-12, 3.0],
+    "gamma": [1e-12, 3.0],
+    "beta": [1e-12, 0.4],
+    "bernoulli": [0.0, 1.0],
+    "binomial": [0.0, 3.0, 5.0],
+    "poisson": [0.0, 7.0],
+    "negbinomial": [0.0, 7.0],
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradients_are_finite_wherever_the_density_is(name):
+    family = FAMILIES[name]
+    y, eta = (a.ravel() for a in np.meshgrid(RESPONSES[name], ETAS))
+    location = name in ("gaussian", "student", "lognormal")  # densities of mu, not of eta
+    for link in family.parameter("mu").links[: 1 if location else None]:
+        with jax.enable_x64(True):
+            others = {p.name: jnp.asarray(2.5) for p in family.parameters if p.name != "mu"}
+
+            def one(eta, others, y, link=link):
+                p = {"eta": eta, "mu": LINKS[link].inverse(eta), **others}
+                return family.log_density(y, p, {"trials": jnp.asarray(5.0)}, link)
+
+            run = jax.jit(jax.vmap(jax.value_and_grad(one, argnums=(0, 1)), in_axes=(0, None, 0)))
+            value, (slope, slopes) = run(jnp.asarray(eta), others, jnp.asarray(y))
+        assert not np.isnan(np.asarray(value)).any(), link
+        known = np.isfinite(value) & (np.abs(value) < 1e200)
+        assert known.sum() >= 2, link
+        for gradient in (slope, *slopes.values()):
+            assert np.isfinite(np.asarray(gradient)[known]).all(), link
+
+
+def test_density_is_kernel_plus_base_measure():
+    case = Case("poisson", {"mu": 3.7})
+    y = np.array([0.0, 4.0])
+    with jax.enable_x64(True):
+        kernel = case.family.log_kernel(jnp.asarray(y), case.natural(), {}, "log")
+        base = case.family.log_base_measure(y, {})
+    np.testing.assert_allclose(kernel, y * np.log(3.7) - 3.7, rtol=1e-14)
+    np.testing.assert_allclose(base, -sp.gammaln(y + 1), rtol=1e-14)
