@@ -34,6 +34,8 @@ __all__ = [
     "figure_title",
     "figure_with_axes",
     "legend_outside",
+    "no_y_axis",
+    "panel_title",
     "tidy",
 ]
 
@@ -97,7 +99,12 @@ def figure_with_axes(
     """A figure of ``size`` inches with (rows, columns) styled axes; of these the first ``count`` are used."""
     figure = Picture(figsize=size, layout="constrained", facecolor="white")
     axes = figure.subplots(
-        rows, columns, squeeze=False, sharex=sharex, sharey=sharey, width_ratios=widths  # type: ignore[arg-type]
+        rows,
+        columns,
+        squeeze=False,
+        sharex=sharex,
+        sharey=sharey,
+        width_ratios=widths,  # type: ignore[arg-type]
     )
     for position, ax in enumerate(axes.flat):
         tidy(ax)
@@ -127,6 +134,11 @@ def no_y_axis(ax: Axes) -> None:
     ax.set_yticks([])
 
 
+def panel_title(ax: Axes, title: str) -> None:
+    """A title left above the axes."""
+    ax.set_title(title, loc="left", fontsize=_NORMAL)
+
+
 def figure_title(figure: Figure, title: str) -> None:
     """A title above all axes, left-aligned."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=_LARGE)
@@ -148,28 +160,32 @@ def legend_outside(ax: Axes, title: str | None = None, handles: Sequence[Any] | 
     legend.set_alignment("left")
 
 
-def density(values: NDArray[np.float64], points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A Gaussian kernel density estimate of ``values`` between their extremes: grid and heights, (points,).
+def density(
+    values: NDArray[np.float64], points: int = 512, *, bounded: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A Gaussian kernel density estimate of ``values``: grid and heights, each (points,).
 
-    Bandwidth: R's `bw.nrd0` (Silverman 1986, eq. 3.31). Mass beyond the extremes is reflected, so that a
-    density does not sink at a bound (a standard deviation at 0). Values are binned and convolved by FFT.
+    Bandwidth: R's `bw.nrd0` (Silverman 1986, eq. 3.31). ``bounded``: the curve ends at the extremes, and mass
+    beyond them is reflected, so that it does not sink at a bound (a standard deviation at 0); otherwise it runs
+    out over three bandwidths either side. Values are binned and convolved by FFT.
     """
     x = np.asarray(values, dtype=float).ravel()
     x = x[np.isfinite(x)]
-    low, high = (x.min(), x.max()) if x.size else (0.0, 0.0)
+    low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
     if low == high:
         # A constant is shown as a narrow bump: there is nothing to smooth.
         width = abs(low) * 1e-3 or 1e-3
         grid = np.linspace(low - 4 * width, low + 4 * width, points)
         return grid, np.exp(-0.5 * ((grid - low) / width) ** 2) / (width * np.sqrt(2 * np.pi))
     q1, q3 = np.quantile(x, [0.25, 0.75])
-    spread = min(s for s in (x.std(ddof=1), (q3 - q1) / 1.34) if s > 0)
-    bandwidth = 0.9 * spread * x.size**-0.2
+    bandwidth = 0.9 * min(s for s in (x.std(ddof=1), (q3 - q1) / 1.34) if s > 0) * x.size**-0.2
+    if not bounded:
+        low, high = low - 3 * bandwidth, high + 3 * bandwidth
     counts, edges = np.histogram(x, bins=points, range=(low, high))
-    grid = (edges[:-1] + edges[1:]) / 2
     step = edges[1] - edges[0]
-    mirrored = np.concatenate([counts[::-1], counts, counts[::-1]])
-    frequency = np.fft.rfftfreq(mirrored.size, d=step)
+    edge = counts[::-1] if bounded else np.zeros_like(counts)
+    extended = np.concatenate([edge, counts, edge])
+    frequency = np.fft.rfftfreq(extended.size, d=step)
     kernel = np.exp(-0.5 * (2 * np.pi * frequency * bandwidth) ** 2)
-    smooth = np.fft.irfft(np.fft.rfft(mirrored) * kernel, n=mirrored.size)[points : 2 * points]
-    return grid, np.maximum(smooth, 0.0) / (x.size * step)
+    smooth = np.fft.irfft(np.fft.rfft(extended) * kernel, n=extended.size)[points : 2 * points]
+    return (edges[:-1] + edges[1:]) / 2, np.maximum(smooth, 0.0) / (x.size * step)

@@ -10,13 +10,25 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
 from ..results.layout import draws_array, flat_names
-from .style import BLUE, CHAINS, FILL, LIGHT, WARNING, Pictures, density, figure_with_axes, legend_outside, no_y_axis
+from .style import (
+    BLUE,
+    CHAINS,
+    FILL,
+    LIGHT,
+    WARNING,
+    Pictures,
+    density,
+    figure_with_axes,
+    legend_outside,
+    no_y_axis,
+    panel_title,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["plot_rank", "plot_trace", "select_draws"]
+__all__ = ["divergent_draws", "plot_rank", "plot_trace", "select_draws", "tree_of"]
 
 SUMMARY_KINDS = ("b_Intercept", "b", "sd", "cor", "dpar")
 COMBINATIONS = ("dens", "hist", "dens_overlay", "trace", "rank_overlay")
@@ -60,7 +72,7 @@ def plot_trace(
         if name not in COMBINATIONS:
             raise BayesmlmError(f"combo has `{name}`, which is none of {', '.join(COMBINATIONS)}")
     names, draws = select_draws(fit, variables, regex)
-    divergent = _divergent(tree_of(fit))
+    divergent = divergent_draws(tree_of(fit))
     pages = []
     for start in range(0, len(names), nvariables):
         page = names[start : start + nvariables]
@@ -68,7 +80,7 @@ def plot_trace(
         for row, name in enumerate(page):
             for column, kind in enumerate(combo):
                 _DRAW[kind](axes[row, column], draws[start + row], divergent)
-                axes[row, column].set_title(name if column == 0 else "", loc="left")
+                panel_title(axes[row, column], name if column == 0 else "")
             if row < len(page) - 1:
                 _hide_iteration_labels(axes[row], combo)
         _label_last(axes[-1], combo)
@@ -98,11 +110,13 @@ def plot_rank(
         page = names[start : start + nvariables]
         columns = min(3, len(page))
         rows = -(-len(page) // columns)
-        figure, axes = figure_with_axes(rows, columns, (2.9 * columns + 0.7, 0.4 + 1.9 * rows), count=len(page))
+        figure, axes = figure_with_axes(
+            rows, columns, (2.9 * columns + 0.7, 0.4 + 1.9 * rows), count=len(page)
+        )
         for position, name in enumerate(page):
             ax = axes.flat[position]
             _rank_overlay(ax, draws[start + position], None, bins)
-            ax.set_title(name, loc="left")
+            panel_title(ax, name)
             ax.set_xlabel("Rank" if position >= len(page) - columns else "")
         if draws.shape[1] > 1:
             legend_outside(axes[0, columns - 1], "Chain", _chain_handles(draws.shape[1]))
@@ -110,7 +124,8 @@ def plot_rank(
     return Pictures(pages, [", ".join(names[i : i + nvariables]) for i in range(0, len(names), nvariables)])
 
 
-def _divergent(tree: xr.DataTree) -> NDArray[np.bool_] | None:
+def divergent_draws(tree: xr.DataTree) -> NDArray[np.bool_] | None:
+    """(chain, draw) which transitions diverged; None when the tree does not say."""
     if "sample_stats" not in tree.children or "diverging" not in tree["sample_stats"].dataset:
         return None
     return tree["sample_stats"].dataset["diverging"].to_numpy().astype(bool)
@@ -143,7 +158,7 @@ def _trace(ax: Axes, draws: NDArray[np.float64], divergent: NDArray[np.bool_] | 
     ax.set_xlim(1, draws.shape[1])
     if divergent is not None and divergent.any():
         where = np.flatnonzero(divergent.any(axis=0)) + 1
-        ax.plot(where, np.zeros(where.size), "|", color=WARNING, markersize=7, transform=ax.get_xaxis_transform())
+        ax.plot(where, np.full(where.size, 0.03), "|", color=WARNING, markersize=9, **_along_x(ax))
 
 
 def _rank_overlay(ax: Axes, draws: NDArray[np.float64], divergent: Any, bins: int = 20) -> None:
@@ -156,7 +171,7 @@ def _rank_overlay(ax: Axes, draws: NDArray[np.float64], divergent: Any, bins: in
     ax.axhspan(low, high, color="#EEEEEE", linewidth=0, zorder=0)
     ax.axhline(length / bins, color="#999999", linewidth=0.8, linestyle="--", zorder=1)
     for chain, own in enumerate(ranks):
-        ax.stairs(np.histogram(own, edges)[0], edges, color=_colour(chain), linewidth=1.1)
+        ax.stairs(np.histogram(own, edges)[0], edges, baseline=None, color=_colour(chain), linewidth=1.1)
     top = max(ax.get_ylim()[1], high)
     ax.set_ylim(0, 1.15 * top)
     ax.set_xlim(edges[0], edges[-1])
@@ -170,6 +185,9 @@ _DRAW = {
     "rank_overlay": _rank_overlay,
 }
 
+
+def _along_x(ax: Axes) -> dict[str, Any]:
+    return {"transform": ax.get_xaxis_transform(), "markeredgewidth": 1.3, "clip_on": False, "zorder": 5}
 
 
 def _colour(chain: int) -> str:
@@ -191,5 +209,3 @@ def _hide_iteration_labels(row: NDArray[Any], combo: tuple[str, str]) -> None:
 def _label_last(row: NDArray[Any], combo: tuple[str, str]) -> None:
     for ax, kind in zip(row, combo, strict=True):
         ax.set_xlabel({"trace": "Iteration after warm-up", "rank_overlay": "Rank"}.get(kind, ""))
-
-
