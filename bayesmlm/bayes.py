@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .data.frame import Frame
-from .errors import BayesmlmError, DataError
+from .errors import BayesmlmError, DataError, FormulaError
 from .families.registry import family as as_family
-from .formula import as_bayes_formula
+from .formula import MultivariateFormula, as_bayes_formula
 from .formula.available import refuse_unavailable
 from .inference.protocol import SamplerSettings
 from .messages import inform
@@ -51,9 +51,10 @@ def prepare(
     """Formula, data and family to a `Design`; everything that can be refused without compiling is refused here."""
     parsed = as_bayes_formula(formula)
     refuse_unavailable(parsed)
+    if isinstance(parsed, MultivariateFormula):
+        raise FormulaError("formulas with several responses are not available yet")
     given = family if family is not None else parsed.family
-    links = {}
-    chosen = as_family("gaussian" if given is None else given, **links)
+    chosen = as_family("gaussian" if given is None else given)
     return build_design(
         parsed,
         chosen,

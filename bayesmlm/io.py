@@ -21,6 +21,7 @@ import numpy as np
 from .data.columns import Factor, Numeric
 from .data.frame import Frame
 from .errors import BayesmlmError
+from .families.base import Family
 from .inference.protocol import SamplerSettings, Timings
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
     frame = _read_frame(tree[FRAME_GROUP].to_dataset())
     del tree[FRAME_GROUP]
     contrasts = _decode(about["contrasts"])
-    design = prepare(about["formula"], frame, about["family"], functions=functions, contrasts=contrasts)
+    design = prepare(
+        about["formula"], frame, Family.from_json(about["family"]), functions=functions, contrasts=contrasts
+    )
     spec = specification(design, _read_priors(about["prior"]), about["sample_prior"])
     settings = SamplerSettings(**about["settings"])
     call = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .constructors import as_bayes_formula
-from .formulas import BayesFormula
+from .formulas import BayesFormula, MultivariateFormula
 from .nodes import Binary, Name, Node, Paren, Unary
 from .parse import parse_formula, read_tree
 from .unparse import unparse
@@ -14,7 +14,7 @@ from .unparse import unparse
 __all__ = ["update_formula"]
 
 
-def update_formula(old: BayesFormula, new: Any) -> BayesFormula:
+def update_formula(old: BayesFormula, new: Any) -> BayesFormula | MultivariateFormula:
     """``old`` changed by ``new``: a formula text whose ``.`` stands for the old side (``". ~ . - x"``, ``"~ . + z"``),
     or a complete formula or `bf` object, which replaces it. Formulas of other parameters are kept unless ``new``
     brings its own. Raises `FormulaError` for text that cannot be read."""

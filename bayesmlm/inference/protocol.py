@@ -22,10 +22,25 @@ class FlatProgram(Protocol):
     belongs to.
     """
 
-    key: str
-    dimension: int
-    data: Any
-    coordinate_names: tuple[str, ...]
+    @property
+    def key(self) -> str:
+        """The structure."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """The length of q."""
+        ...
+
+    @property
+    def data(self) -> Any:
+        """The numbers."""
+        ...
+
+    @property
+    def coordinate_names(self) -> tuple[str, ...]:
+        """Parameter of each element of q."""
+        ...
 
     def potential(self, q: Any, data: Any) -> Any:
         """Minus the log posterior density of q (up to a constant), Jacobians included; traced by JAX."""

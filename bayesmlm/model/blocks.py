@@ -118,16 +118,16 @@ def make_blocks(
     blocks, slots, sites = [], {}, set[str]()
     for number, group in enumerate(members):
         first = parts[group[0]][1]
-        columns: list[BlockColumn] = []
+        effects: list[BlockColumn] = []
         for i in group:
             parameter, part = parts[i]
-            slots[i] = Slot(number, len(columns), len(columns) + len(part.names))
-            columns += [BlockColumn(parameter, name) for name in part.names]
+            slots[i] = Slot(number, len(effects), len(effects) + len(part.names))
+            effects += [BlockColumn(parameter, name) for name in part.names]
         site = _site_name(first.group, {parts[i][0] for i in group}, sites)
         sites.add(site)
         correlated = first.term.correlated
         blocks.append(
-            GroupBlock(site, first.group, first.levels, tuple(columns), correlated, first.by, first.codes)
+            GroupBlock(site, first.group, first.levels, tuple(effects), correlated, first.by, first.codes)
         )
     return tuple(blocks), tuple(slots[i] for i in range(len(parts)))
 

@@ -122,48 +122,59 @@ def _latex_predictor(p: PredictorDesign) -> str:
 
 def model_code(spec: ModelSpec) -> str:
     """The joint model written out as a NumPyro function, for reading."""
-    design, lines = spec.design, []
-    add = lines.append
-    add("def model(X, y, codes, Z" + "".join(f", {name}" for name in design.response.extra) + "):")
-    for site in spec.structure.sites:
-        if site.kind == "prior" and site.prior is not None:
-            add(
-                f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {_prior_code(site.prior.describe())})"
-            )
-        elif site.kind == "lkj":
-            block = next(b for b in design.blocks if f"L_{b.site}" == site.name)
-            eta = spec.priors.lkj(block.group)
-            add(
-                f"    {_variable(site.name)} = numpyro.sample({site.name!r}, LKJCholesky({block.size}, {eta:g}))"
-            )
-        else:
-            shape = ", ".join(map(str, site.shape))
-            add(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, Normal(0, 1).expand([{shape}]))")
-    for block in design.blocks:
-        sd, z, L = (_variable(f"{prefix}_{block.site}") for prefix in ("sd", "z", "L"))
-        factor = f"({sd}[:, None] * {L}).T" if block.has_correlations else None
-        effects = f"{z} @ {factor}" if factor else f"{z} * {sd}"
-        add(f"    {_variable('r_' + block.site)} = {effects}  # non-centred group effects of {block.group}")
-    for name, p in design.predictors.items():
-        suffix = "" if name == "mu" else f"_{name}"
-        terms = [f"Intercept{suffix}"] if p.centred else []
-        centre = f"(X[{name!r}] - X[{name!r}].mean(0))" if p.centred else f"X[{name!r}]"
-        terms += [f"{centre} @ b{suffix}"] if p.coefficients else []
-        for group, slot in zip(p.groups, p.slots, strict=True):
-            site = design.blocks[slot.block].site
-            effects = f"{_variable('r_' + site)}[codes[{site!r}], {slot.start}:{slot.stop}]"
-            terms.append(f"({effects} * Z[{name!r}, {group.group!r}]).sum(-1)")
-        terms += ["offset"] if p.offset is not None else []
-        eta = " + ".join(terms) or "0.0"
-        add(f"    {name} = {eta}" if p.link == "identity" else f"    {name} = inverse_{p.link}({eta})")
-    for name, value in design.fixed.items():
-        add(f"    {name} = {value:g}  # fixed")
-    names = [p.name for p in design.family.parameters]
-    arguments = ", ".join([*(f"{n}={n}" for n in names), *(f"{n}={n}" for n in design.response.extra)])
-    weighted = "" if design.response.weights is None else "  # log density multiplied by the weights"
+    extra = "".join(f", {name}" for name in spec.design.response.extra)
+    lines = [f"def model(X, y, codes, Z{extra}):", *_prior_lines(spec), *_effect_lines(spec)]
+    for parameter, p in spec.design.predictors.items():
+        eta = " + ".join(_predictor_terms(spec, parameter, p)) or "0.0"
+        lines.append(f"    {parameter} = {eta if p.link == 'identity' else f'inverse_{p.link}({eta})'}")
+    lines += [f"    {name} = {value:g}  # fixed" for name, value in spec.design.fixed.items()]
     if spec.structure.likelihood:
-        add(f"    numpyro.sample('y', {design.family.name.capitalize()}({arguments}), obs=y){weighted}")
+        names = [p.name for p in spec.design.family.parameters] + list(spec.design.response.extra)
+        arguments = ", ".join(f"{name}={name}" for name in names)
+        weighted = "" if spec.design.response.weights is None else "  # log density times the weights"
+        family = spec.design.family.name.capitalize()
+        lines.append(f"    numpyro.sample('y', {family}({arguments}), obs=y){weighted}")
     return "\n".join(lines)
+
+
+def _prior_lines(spec: ModelSpec) -> list[str]:
+    lines = []
+    sizes = {
+        f"L_{b.site}": (b.size, spec.priors.lkj(b.group)) for b in spec.design.blocks if b.has_correlations
+    }
+    for site in spec.structure.sites:
+        if site.prior is not None:
+            prior = _prior_code(site.prior.describe())
+        elif site.kind == "lkj":
+            size, eta = sizes[site.name]
+            prior = f"LKJCholesky({size}, {eta:g})"
+        else:
+            prior = f"Normal(0, 1).expand([{', '.join(map(str, site.shape))}])"
+        lines.append(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {prior})")
+    return lines
+
+
+def _effect_lines(spec: ModelSpec) -> list[str]:
+    lines = []
+    for block in spec.design.blocks:
+        sd, z, L, r = (_variable(f"{prefix}_{block.site}") for prefix in ("sd", "z", "L", "r"))
+        effects = f"{z} @ ({sd}[:, None] * {L}).T" if block.has_correlations else f"{z} * {sd}"
+        by = "" if block.by is None else f", one covariance for each level of {block.by.variable}"
+        lines.append(f"    {r} = {effects}  # group effects of {block.group}, non-centred{by}")
+    return lines
+
+
+def _predictor_terms(spec: ModelSpec, parameter: str, p: PredictorDesign) -> list[str]:
+    suffix = "" if parameter == "mu" else f"_{parameter}"
+    terms = [f"Intercept{suffix}"] if p.centred else []
+    columns = f"X[{parameter!r}]"
+    centred = f"({columns} - {columns}.mean(0))" if p.centred else columns
+    terms += [f"{centred} @ b{suffix}"] if p.coefficients else []
+    for group, slot in zip(p.groups, p.slots, strict=True):
+        site = spec.design.blocks[slot.block].site
+        effects = f"{_variable('r_' + site)}[codes[{site!r}], {slot.start}:{slot.stop}]"
+        terms.append(f"({effects} * Z[{parameter!r}, {group.group!r}]).sum(-1)")
+    return terms + (["offset"] if p.offset is not None else [])
 
 
 def _variable(site: str) -> str:

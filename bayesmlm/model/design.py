@@ -170,7 +170,7 @@ class Design:
         values, _ = code_response(self.family, column, self.response.name, levels=self.response.levels)
         if np.isnan(values).any():
             raise NewDataError(f"the response `{self.response.name}` has missing values in the new data")
-        self.family.check(values, self.new_extra(frame), frame.rows)
+        self.family.check(values, self.new_extra(frame), frame.rows.tolist())
         call = self.formula.main.addition("weights")
         if call is None:
             return {"y": values}
@@ -310,7 +310,7 @@ def _response(
     if weights is not None and (weights < 0).any():
         row = int(np.flatnonzero(weights < 0)[0]) + 1
         raise DataError(f"weights must not be negative; row {row} has {weights[row - 1]:g}")
-    family.check(values, extra, frame.rows)
+    family.check(values, extra, frame.rows.tolist())
     return ResponseDesign(name, values, extra, weights, levels)
 
 

@@ -8,7 +8,7 @@ function; a test holds the two equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -35,7 +35,7 @@ Values = Mapping[str, Array]
 @dataclass(frozen=True)
 class Site:
     """One NumPyro sample site. ``shape``: of its value; ``unconstrained``: of the flat piece NUTS moves;
-    ``names``: brms's flat names of its elements (for messages); ``kind``: prior, lkj or standard_normal."""
+    ``names``: brms's flat names of its elements; ``kind``: prior, lkj or standard_normal (which has no names)."""
 
     name: str
     kind: str
@@ -248,6 +248,7 @@ class Program:
 
     structure: Structure
     data: Any = field(repr=False)
+    names: Callable[[], tuple[str, ...]] = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -261,8 +262,8 @@ class Program:
 
     @property
     def coordinate_names(self) -> tuple[str, ...]:
-        """Which parameter each coordinate belongs to, in brms's names where there is one."""
-        return tuple(name for site in self.structure.sites for name in site.names)
+        """Which parameter, in brms's names, each coordinate belongs to."""
+        return self.names()
 
     def potential(self, q: Array, data: Any) -> Array:
         """See `Structure.potential`."""
@@ -273,7 +274,7 @@ class Program:
         return self.structure.constrain(q, data)
 
 
-class ResponseDistribution(dist.Distribution):
+class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
     """The family as a NumPyro distribution over all rows; ``weights`` multiply the log density (brms)."""
 
     support = dist.constraints.real

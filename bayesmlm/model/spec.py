@@ -9,7 +9,7 @@ import numpy as np
 
 from ..inference.x64 import x64
 from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline
-from ..priors.resolve import ResolvedPriors
+from ..priors.resolve import ResolvedPriors, VectorPrior
 from .blocks import GroupBlock
 from .design import Design
 from .program import BlockStructure, PredictorStructure, Program, Site, Structure
@@ -29,7 +29,21 @@ class ModelSpec:
     @property
     def program(self) -> Program:
         """The model as an engine takes it."""
-        return Program(self.structure, self.data)
+        return Program(self.structure, self.data, self.coordinate_names)
+
+    def coordinate_names(self) -> tuple[str, ...]:
+        """Which parameter, in brms's names, each unconstrained coordinate belongs to."""
+        names: list[str] = []
+        blocks = {f"z_{b.site}": b for b in self.design.blocks}
+        for site in self.structure.sites:
+            block = blocks.get(site.name)
+            if block is not None:
+                names += [f"r_{block.group}[{v},{c.label}]" for v in block.levels for c in block.columns]
+            elif site.prior is not None:
+                names += [site.names[i] for i in site.prior.free]
+            else:
+                names += site.names
+        return tuple(names)
 
     def __str__(self) -> str:
         from .describe import describe
@@ -75,16 +89,15 @@ def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) 
         dpar = "" if p.parameter == "mu" else p.parameter
         if p.centred:
             prior = priors.vector("Intercept", dpar=dpar)
-            sites.append(Site(f"Intercept{suffix}", "prior", (), (), (f"Intercept{suffix}",), prior))
+            sites.append(prior_site(f"Intercept{suffix}", (), (f"Intercept{suffix}",), prior))
         if p.coefficients:
-            k = (len(p.coefficients),)
             names = tuple(f"b{suffix}_{c}" for c in p.coefficients)
-            prior = priors.vector("b", dpar=dpar, coefs=tuple(p.coefficients))
-            sites.append(Site(f"b{suffix}", "prior", k, k, names, prior))
+            prior = priors.vector("b", dpar=dpar, coefs=p.coefficients)
+            sites.append(prior_site(f"b{suffix}", (len(names),), names, prior))
     for block in design.blocks:
         sites += _block_sites(block, priors)
     for name in design.scalars:
-        sites.append(Site(name, "prior", (), (), (name,), priors.vector(name)))
+        sites.append(prior_site(name, (), (name,), priors.vector(name)))
     blocks = tuple(
         BlockStructure(b.site, len(b.levels), b.size, b.has_correlations, b.by_count) for b in design.blocks
     )
@@ -100,21 +113,28 @@ def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) 
     return ModelSpec(design, priors, structure, _data(design, sites, priors))
 
 
+def prior_site(name: str, shape: tuple[int, ...], names: tuple[str, ...], prior: VectorPrior) -> Site:
+    """A site with a prior; elements fixed by ``constant()`` take no unconstrained coordinate."""
+    free = prior.free
+    unconstrained = shape if len(free) == len(names) else (len(free),)
+    return Site(name, "prior", shape, unconstrained, names, prior)
+
+
 def _block_sites(block: GroupBlock, priors: ResolvedPriors) -> list[Site]:
     k, count, levels = block.size, block.by_count, len(block.levels)
     sd_names = tuple(f"sd_{block.group}__{label}" for label in block.sd_labels)
     prior = priors.vector(
         "sd", group=block.group, coefs=tuple((c.parameter, c.coefficient) for c in block.columns) * count
     )
-    sites = [Site(f"sd_{block.site}", "prior", (k * count,), (k * count,), sd_names, prior)]
+    sites = [prior_site(f"sd_{block.site}", (k * count,), sd_names, prior)]
     if block.has_correlations:
         shape = (k, k) if count == 1 else (count, k, k)
         pairs = k * (k - 1) // 2
         free = (pairs,) if count == 1 else (count, pairs)
         cor_names = tuple(f"cor_{block.group}__{pair}" for pair in block.pair_labels)
         sites.append(Site(f"L_{block.site}", "lkj", shape, free, cor_names))
-    z_names = tuple(f"r_{block.group}[{level},{c.label}]" for level in block.levels for c in block.columns)
-    sites.append(Site(f"z_{block.site}", "standard_normal", (levels, k), (levels, k), z_names))
+    # Named on demand (`ModelSpec.coordinate_names`): there may be a million.
+    sites.append(Site(f"z_{block.site}", "standard_normal", (levels, k), (levels, k), ()))
     return sites
 
 

@@ -156,18 +156,16 @@ def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
     As in brms, one variable for each class, or each coefficient with a prior of its own; no draws for the centred
     intercepts' counterparts on the original scale, nor for group effects.
     """
-    from ..priors.resolve import draw_prior
+    from ..priors.vector import draw_prior
 
     shape = draws.unconstrained.shape[:2]
     rng = np.random.default_rng([draws.settings.seed, 2])
     out: dict[str, NDArray] = {}
     for site in spec.structure.sites:
-        if site.prior is not None:
+        if site.prior is not None and not site.prior.improper:
             drawn = draw_prior(site.prior, rng, shape[0] * shape[1])
             for position, name in enumerate(site.names):
-                values = drawn[:, position] if drawn.ndim > 1 else drawn
-                if np.isfinite(values).all():
-                    out[f"prior_{name}"] = values.reshape(shape)
+                out[f"prior_{name}"] = drawn[:, position].reshape(shape)
     return out
 
 

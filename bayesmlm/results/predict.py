@@ -6,7 +6,6 @@ bounded; it is compiled once for each shape.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,12 +113,11 @@ def run_blocks(
     """Evaluate ``kind`` for every draw in ``values``, block by block; (draws, rows)."""
     import jax
 
-    from ..inference.compile_cache import compile_cached
+    from ..inference.compile_cache import compiled
     from ..inference.x64 import x64
 
     function = KINDS[kind]
-    digest = hashlib.sha256(f"{kind}:{dpar}:{structure.key}".encode()).hexdigest()[:16]
-    name = f"predict_{kind}_{digest}"
+    key = f"{dpar}:{structure.key}"
     draws = len(next(iter(values.values())))
     rows = len(next(iter(design["predictors"].values()))["X"])
     block = max(1, min(draws, BLOCK_ELEMENTS // max(rows, 1)))
@@ -135,7 +133,7 @@ def run_blocks(
             take = np.minimum(np.arange(start, start + block), draws - 1)
             piece = {name: value[take] for name, value in values.items()}
             arguments = (piece, design, keys[take])
-            program = compile_cached(over_draws, *arguments, name=name)
+            program = compiled(over_draws, arguments, name=f"predict_{kind}", key=key)
             stop = min(start + block, draws)
             out[start:stop] = np.asarray(program(*arguments))[: stop - start]
     return out
