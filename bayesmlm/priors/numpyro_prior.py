@@ -83,9 +83,9 @@ class PriorDistribution(dist.Distribution):  # type: ignore[misc]
 
     def log_prob(self, value: Array) -> Array:
         """Log density of each vector: the sum over its elements."""
-        return vector_log_density(
-            self.structure, value if self.event_shape else value[..., None], self.constants
-        )
+        value = jnp.asarray(value)
+        x = value if self.event_shape else value[..., None]
+        return vector_log_density(self.structure, x, self.constants)
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draws; truncated elements by rejection. A prior with less than about 1e-3 of its mass between the
