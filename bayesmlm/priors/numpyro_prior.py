@@ -93,25 +93,23 @@ class PriorDistribution(dist.Distribution):  # type: ignore[misc]
         bounded = self.structure.lower and self.structure.upper
         if FLAT in self.structure.groups and not bounded:
             raise PriorError("flat priors cannot be sampled: give every parameter a proper prior")
-        shape = (*sample_shape, len(self.structure.elements))
-        key, first = random.split(key)
-        x = self._untruncated(first, shape)
+        # The loop starts from NaN, which lies between no bounds: so the samplers are compiled once, inside it.
+        x = jnp.full((*sample_shape, len(self.structure.elements)), jnp.nan)
         x = lax.while_loop(self._unfinished, self._redraw, (key, x, jnp.zeros((), jnp.int32)))[1]
-        x = jnp.where(self._accepted(x), x, jnp.nan)
         return x if self.event_shape else x[..., 0]
-
-    def _accepted(self, x: Array) -> Array:
-        fixed = np.array([name == CONSTANT for name in self.structure.elements])
-        return fixed | _between(self.structure, x, self.constants)
 
     def _unfinished(self, state: tuple[Array, Array, Array]) -> Array:
         _, x, rounds = state
-        return ~jnp.all(self._accepted(x)) & (rounds < MAX_ROUNDS)
+        return jnp.any(jnp.isnan(x)) & (rounds < MAX_ROUNDS)
 
     def _redraw(self, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Draw again what is still missing; draws outside the bounds stay missing."""
         key, x, rounds = state
-        key, next_key = random.split(key)
-        return key, jnp.where(self._accepted(x), x, self._untruncated(next_key, x.shape)), rounds + 1
+        key, own = random.split(key)
+        proposal = self._untruncated(own, x.shape)
+        fixed = np.array([name == CONSTANT for name in self.structure.elements])
+        accepted = jnp.isnan(x) & (fixed | _between(self.structure, proposal, self.constants))
+        return key, jnp.where(accepted, proposal, x), rounds + 1
 
     def _untruncated(self, key: Array, shape: tuple[int, ...]) -> Array:
         x = jnp.zeros(shape)
