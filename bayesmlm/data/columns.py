@@ -34,9 +34,9 @@ class Contrast:
     """How a factor is to be coded, still without numbers; `bayesmlm.terms.contrasts` makes the matrix.
 
     ``kind``: "treatment", "sum", "helmert", "poly", "SAS" or "matrix". ``base``: the reference of treatment
-    coding, a level or its number counted from 1 (None: the first). ``scores``: where the levels lie, for
-    "poly" (None: 1, 2, ...). ``matrix``, shape (levels, levels - 1), and ``names`` of its columns belong to
-    "matrix".
+    coding, a level or its number counted from 1 (None: the first). ``scores``: where the levels lie, for "poly"
+    (None: 1, 2, ...). ``matrix``: shape (levels, levels - 1), for "matrix". ``names``: of the columns of
+    ``matrix``; for "treatment" and "SAS" what to call the levels instead of their names.
     """
 
     kind: str

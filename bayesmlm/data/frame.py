@@ -165,7 +165,7 @@ def _pandas_values(column: Column) -> Any:
         if column.text:
             return np.array([*column.levels, None], dtype=object)[column.codes]
         return pd.Categorical.from_codes(
-            column.codes.astype(np.intp), list(column.levels), ordered=column.ordered
+            column.codes.astype(np.intp), pd.Index(column.levels), ordered=column.ordered
         )
     if np.isnan(column.values).any():
         return column.values
