@@ -136,8 +136,9 @@ def _shown(row: Prior, rows: Mapping[Key, Prior]) -> Prior:
         row = replace(row, lb=lb, ub=ub)
     if row.prior:
         return row
-    inherited = inherited_prior(row, rows)
-    return replace(row, prior=inherited, source="(vectorized)") if inherited else replace(row, prior="(flat)")
+    inherits = any(wider.key != row.key for wider in _wider(row, rows))
+    source = "(vectorized)" if inherits else row.source
+    return replace(row, prior=inherited_prior(row, rows) or "(flat)", source=source)
 
 
 def as_prior_set(value: Any) -> PriorSet:

@@ -191,6 +191,38 @@ def test_what_cannot_be_read_is_refused_in_words(text: str) -> None:
     assert REFUSED[text] in str(error.value)
 
 
+PIECES = [
+    "normal",
+    "gamma",
+    "constant",
+    "lkj",
+    "dirichlet",
+    "c",
+    "(",
+    ")",
+    ",",
+    "0",
+    "1",
+    "-",
+    "/",
+    "^",
+    "x",
+    " ",
+    "~",
+    "\n",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=14).map("".join)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        prior = parse_prior(text)
+    except PriorError:
+        return
+    assert all(np.isfinite(prior.arguments))
+
+
 def test_the_caret_points_at_the_argument() -> None:
     with pytest.raises(PriorError) as error:
         parse_prior("student_t(3, 0, x)")

@@ -56,6 +56,8 @@ def test_table_prints_as_in_brms() -> None:
 
 def test_default_table_prints_as_in_brms() -> None:
     lines = str(default_prior_table(MODEL)).splitlines()
+    assert lines[1] == "                 (flat)         b                                            default"
+    assert lines[2] == "                 (flat)         b         x                             (vectorized)"
     assert lines[4] == "                 lkj(1)       cor                                            default"
     assert lines[8] == "   student_t(3, 0, 2.5)        sd               g                  0    (vectorized)"
 
