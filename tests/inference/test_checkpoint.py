@@ -128,7 +128,7 @@ def test_a_crash_at_any_step_leaves_a_valid_checkpoint(
     with monkeypatch.context() as patched:
         save_often(patched)
         patched.setattr(module, "crash_hook", crash)
-        patched.setattr(module.Path, "unlink", lambda self, missing_ok=False: None)
+        patched.setattr(Path, "unlink", lambda self, missing_ok=False: None)
         with pytest.raises(CrashError):
             sample(gaussian(), settings, progress=False, checkpoint=tmp_path)
     resumed = sample(gaussian(), settings, progress=False, checkpoint=tmp_path, resume=True)

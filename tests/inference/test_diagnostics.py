@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 
 from bayesmlm.inference.diagnostics import convergence_messages, energy_bfmi
 from bayesmlm.inference.protocol import SamplerSettings

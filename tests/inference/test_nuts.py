@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 from scipy import stats as distributions
 
 from bayesmlm.errors import SamplingError
@@ -101,12 +101,12 @@ def test_bits_do_not_depend_on_threads() -> None:
     assert drawn[0] == drawn[1] == drawn[2]
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1e-3])
-def test_bits_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Chunks of one iteration, and of however many fit in a millisecond."""
+@pytest.mark.parametrize("chunk", [1, 7, 37, 64, 100])
+def test_bits_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Some of these sizes meet the ends of the adaptation windows, some do not."""
     settings = replace(SETTINGS, chains=1)
     usual = bits(sample(gaussian(), settings, progress=False))
-    monkeypatch.setattr(lanes, "CHUNK_SECONDS", seconds)
+    monkeypatch.setattr(lanes, "_next_chunk", lambda *pace: chunk)
     assert bits(sample(gaussian(), settings, progress=False)) == usual
 
 
