@@ -24,8 +24,9 @@ __all__ = [
 
 Array = Any
 
-# Above this, lgamma(x) is Stirling's series (the first term left out is 1 / (1188 x^9) < 2e-15).
-_LARGE = 20.0
+_LARGE, _SHIFT = 20.0, 9
+# B_2k / (2k (2k - 1)); the first term left out is 0.03 / y^15, below 2e-16 from y = 9 on.
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 # Above this, the library's incomplete beta and gamma functions lose digits (all of them at 1e8).
 _ASYMPTOTIC = 1e4
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -40,13 +41,23 @@ def stirling_remainder(x: Array, log_x: Array) -> Array:
     """lgamma(x) - (x log x - x), for x >= 0 with its logarithm given apart (x may have underflowed to 0).
 
     Differences of log-gamma functions become differences of small numbers: lgamma(1e10) has lost five digits
-    after the point. Stirling's series: Abramowitz and Stegun 6.1.41.
+    after the point. Stirling's series (Abramowitz and Stegun 6.1.41) where x is large, else at x + 9 and the
+    recurrence down to x (6.1.15): faster than XLA's lgamma and digamma, and as accurate.
     """
-    big = jnp.maximum(x, _LARGE)
-    series = ((-1 / (1680 * big**2) + 1 / 1260) / big**2 - 1 / 360) / big**2 + 1 / 12
-    large = 0.5 * (log(2 * pi) - jnp.log(big)) + series / big
-    small = jnp.minimum(x, _LARGE)
-    return jnp.where(x > _LARGE, large, jsp.gammaln(1 + small) - log_x - small * log_x + small)
+    large = x > _LARGE
+    y = jnp.where(large, x, x + _SHIFT)
+    z = 1 / (y * y)
+    series = jnp.zeros_like(y)
+    for coefficient in reversed(_STIRLING):
+        series = series * z + coefficient
+    at_y = 0.5 * (log(2 * pi) - jnp.log(y)) + series / y
+    small = jnp.where(large, 0.0, x)
+    product = small + 1
+    for k in range(2, _SHIFT):
+        product = product * (small + k)
+    shifted = small + _SHIFT
+    step_down = shifted * jnp.log(shifted) - _SHIFT - jnp.log(product) - log_x - small * log_x
+    return jnp.where(large, at_y, at_y + step_down)
 
 
 def log_gamma_ratio(x: Array, a: Array) -> Array:

@@ -65,7 +65,7 @@ class TransformState:
 class CallContext:
     """One call: its arguments by R's parameter names, evaluated (``arguments``) and as written (``nodes``).
 
-    ``rest``: the values of the arguments that go to ``...``.
+    ``rest``: the values of the arguments that go to ``...``; as written they are ``nodes["..1"]``, ``["..2"]``.
     """
 
     call: Call

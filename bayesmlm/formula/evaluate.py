@@ -138,6 +138,7 @@ class _Evaluator:
         nodes, rest = self.match_arguments(node, transform.parameters)
         arguments = {name: self.value(n) for name, n in nodes.items() if name not in transform.unevaluated}
         values = tuple(self.value(n) for n in rest)
+        nodes |= {f"..{position}": n for position, n in enumerate(rest, start=1)}
         return transform.function(
             CallContext(node, arguments, nodes, values, self.frame, self.state, self.source)
         )

@@ -20,6 +20,7 @@ from ..errors import BayesmlmWarning
 from .basis import bspline_basis, bspline_knots, orthogonal_polynomials, polynomial_recurrence
 from .calls import CallContext, Transform, Value, factor_advice, matrix_advice
 from .factor_transforms import FACTOR_TRANSFORMS
+from .unparse import unparse
 
 __all__ = ["TRANSFORMS"]
 
@@ -119,32 +120,49 @@ def _summary(function: Callable[[Array], Any], context: CallContext) -> Value:
     x = _numeric(context)
     if context.flag("na.rm", False):
         x = x[~np.isnan(x)]
-    if not isinstance(context.arguments["x"], Numeric):
-        return float(function(x))
-    return float(context.learn(lambda: {"value": float(function(x))})["value"])
+    return _remembered(context, function, x, isinstance(context.arguments["x"], Numeric))
 
 
 def _extreme(function: Callable[[Any], Any], context: CallContext) -> Value:
     """``min`` and ``max`` of everything given."""
-    parts = [np.atleast_1d(_as_array(context, value, "...")) for value in context.rest]
-    if not parts:
-        raise context.error(f"`{context.call.function}()` needs at least one argument")
-    if not any(isinstance(value, Numeric) for value in context.rest):
-        return float(function(np.concatenate(parts)))
-    return float(context.learn(lambda: {"value": float(function(np.concatenate(parts)))})["value"])
+    parts = [np.atleast_1d(part) for part in _parts(context)]
+    has_column = any(isinstance(value, Numeric) for value in context.rest)
+    return _remembered(context, function, np.concatenate(parts), has_column)
+
+
+def _remembered(context: CallContext, function: Callable[[Array], Any], x: Array, of_data: bool) -> float:
+    """One number; when it summarises data, the number found in the data the model was fitted to."""
+    if not of_data:
+        return float(function(x))
+
+    def fit() -> dict[str, Any]:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)  # of no values; said better below
+            value = float(function(x))
+        if not np.isfinite(value):
+            raise context.data_error(
+                f"`{unparse(context.call)}` is no finite number: there are missing values or too few rows"
+            )
+        return {"value": value}
+
+    return float(context.learn(fit)["value"])
 
 
 def _parallel(function: Callable[[Any, Any], Any], context: CallContext) -> Value:
     """``pmin`` and ``pmax``: row by row."""
-    if not context.rest:
-        raise context.error(f"`{context.call.function}()` needs at least one argument")
     result: Any = None
-    for value in context.rest:
-        part = _as_array(context, value, "...")
+    for value, part in zip(context.rest, _parts(context), strict=True):
         if part.ndim == 1 and not isinstance(value, Numeric):
             raise context.error(f"`{context.call.function}()` takes columns and single numbers")
         result = part if result is None else function(result, part)
     return Numeric(result) if np.ndim(result) else float(result)
+
+
+def _parts(context: CallContext) -> list[Array]:
+    """The arguments that go to ``...`` as arrays, at least one."""
+    if not context.rest:
+        raise context.error(f"`{context.call.function}()` needs at least one argument")
+    return [_as_array(context, value, f"..{k}") for k, value in enumerate(context.rest, start=1)]
 
 
 def _scale(context: CallContext) -> Value:

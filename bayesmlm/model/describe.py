@@ -56,7 +56,7 @@ def parameter_rows(spec: ModelSpec) -> list[tuple[str, str, str]]:
 def _vector_rows(names: tuple[str, ...], priors: tuple[str, ...]) -> list[tuple[str, str, str]]:
     by_prior: dict[str, list[str]] = {}
     for name, prior in zip(names, priors, strict=True):
-        by_prior.setdefault(prior, []).append(name)
+        by_prior.setdefault("(flat)" if prior == "flat()" else prior, []).append(name)
     return [(", ".join(members), str(len(members)), prior) for prior, members in by_prior.items()]
 
 

@@ -34,13 +34,14 @@ Functions = Mapping[str, Callable[..., Any]]
 class ResponseDesign:
     """The left-hand side. ``values``: (n,) coded response; ``extra``: (n,) arrays the additions supply
     (``trials``); ``weights``: (n,) multipliers of the log-likelihood or None; ``levels``: names of the response
-    categories when it was a factor."""
+    categories when two values were coded as 0 and 1; ``is_factor``: they were not numbers."""
 
     name: str
     values: NDArray[np.float64]
     extra: Mapping[str, NDArray[np.float64]]
     weights: NDArray[np.float64] | None
     levels: tuple[str, ...] = ()
+    is_factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -311,7 +312,8 @@ def _response(
         row = int(np.flatnonzero(weights < 0)[0]) + 1
         raise DataError(f"weights must not be negative; row {row} has {weights[row - 1]:g}")
     family.check(values, extra, frame.rows.tolist())
-    return ResponseDesign(name, values, extra, weights, levels)
+    is_factor = not isinstance(column, Numeric) or column.logical
+    return ResponseDesign(name, values, extra, weights, levels, is_factor)
 
 
 def _addition(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -278,7 +278,7 @@ class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
     """The family as a NumPyro distribution over all rows; ``weights`` multiply the log density (brms)."""
 
     support = dist.constraints.real
-    reparametrized_params: list[str] = []
+    reparametrized_params: ClassVar[list[str]] = []
 
     def __init__(self, family: Family, parameters: Values, extra: Values, weights: Array | None) -> None:
         self.family, self.parameters, self.extra, self.weights = (

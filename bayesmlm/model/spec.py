@@ -77,7 +77,9 @@ def outline(design: Design) -> ModelOutline:
         )
         for block in design.blocks
     )
-    return ModelOutline(design.family, design.response.values, predictors, groups, design.scalars)
+    # A factor's codes say nothing about the scale of its linear predictor.
+    response = None if design.response.is_factor else design.response.values
+    return ModelOutline(design.family, response, predictors, groups, design.scalars)
 
 
 def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) -> ModelSpec:

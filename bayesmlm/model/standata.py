@@ -12,7 +12,7 @@ __all__ = ["standata"]
 
 
 def standata(design: Design, prior_only: bool = False) -> dict[str, Any]:
-    """brms's ``standata()``: ``N``, ``Y``, ``K``, ``X``, ``Z_<term>_<column>``, ``J_<term>`` (from 1), ``N_ M_ NC_``."""
+    """brms's arrays: ``N``, ``Y``, ``K``, ``X``, ``Z_<term>_<column>``, ``J_<term>`` (from 1), ``N_ M_ NC_``."""
     values = design.response.values
     integer = design.family.integer_response
     out: dict[str, Any] = {"N": design.n, "Y": values.astype(np.int64) if integer else values}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..data.frame import Frame
 from ..errors import BayesmlmError
 from ..messages import inform
+from ..results.effects_grid import as_text
 from . import ppc_distributions as distributions
 from . import ppc_rows as rows
 from .ppc_data import Check, statistic
@@ -135,7 +136,7 @@ def pp_check(
         yrep=np.asarray(yrep),
         name=fit.design.response.name,
         discrete=fit.family.integer_response,
-        group=None if group is None else _column(data, group).astype(str).to_numpy(),
+        group=None if group is None else _labels(_column(data, group)),
         x=None if x is None else _numbers(_column(data, x)),
         x_name=x or "Observation",
         weights=weights,
@@ -196,15 +197,18 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
     return column.to_numpy(float)
 
 
+def _labels(column: pd.Series) -> NDArray[Any]:
+    return np.array([as_text(value, 10) for value in column], dtype=object)
+
+
 def _levels(data: pd.DataFrame, group: str | None) -> list[str]:
+    """The labels of the groups that occur, in the order of their levels."""
     if group is None:
         return []
     column = data[group]
-    categories = (
-        column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else sorted(column.unique())
-    )
-    present = set(column.astype(str))
-    return [str(c) for c in categories if str(c) in present]
+    present = set(column)
+    ordered = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else sorted(present)
+    return [as_text(level, 10) for level in ordered if level in present]
 
 
 def _statistics(type: str, kind: CheckType, stat: Any) -> tuple[tuple[str, Callable[..., Any]], ...]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..data.columns import Factor
 from ..errors import ConvergenceWarning
 from ..inference.protocol import Draws
+from ..priors.vector import VectorPrior, draw_prior
 from . import layout
 from .fit import BayesFit
 
@@ -151,21 +152,18 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
 
 
 def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
-    """``prior_*`` draws for ``sample_prior="yes"``: one for each posterior draw, from proper priors only.
-
-    As in brms, one variable for each class, or each coefficient with a prior of its own; no draws for the centred
-    intercepts' counterparts on the original scale, nor for group effects.
-    """
-    from ..priors.vector import draw_prior
-
-    shape = draws.unconstrained.shape[:2]
+    """``prior_*`` draws for ``sample_prior="yes"``: one for each posterior draw, of every parameter with a proper
+    prior, group effects and correlations excepted (as in brms)."""
+    chains, length = draws.unconstrained.shape[:2]
     rng = np.random.default_rng([draws.settings.seed, 2])
     out: dict[str, NDArray] = {}
     for site in spec.structure.sites:
-        if site.prior is not None and not site.prior.improper:
-            drawn = draw_prior(site.prior, rng, shape[0] * shape[1])
-            for position, name in enumerate(site.names):
-                out[f"prior_{name}"] = drawn[:, position].reshape(shape)
+        if site.prior is None:
+            continue
+        for name, label, density in zip(site.names, site.prior.names, site.prior.densities, strict=True):
+            one = VectorPrior((label,), (density,), site.prior.lower, site.prior.upper)
+            if not one.improper:
+                out[f"prior_{name}"] = draw_prior(one, rng, chains * length).reshape(chains, length)
     return out
 
 

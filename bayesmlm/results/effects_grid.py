@@ -22,6 +22,7 @@ from ..errors import BayesmlmError, BayesmlmWarning, NewDataError
 __all__ = [
     "EffectGrid",
     "ModelVariables",
+    "as_text",
     "choose_effects",
     "effect_grid",
     "far_from_data",
@@ -198,12 +199,14 @@ def points_frame(
             f"select_points={select_points:g} must lie between 0 and 1: it is a fraction of a range"
         )
     left = set(model.left_side) - {v for e in model.effects for v in e}
-    others = [v for v in model.held if v not in effect and v not in left]
+    others = [str(v) for v in model.data.columns if v not in effect and v not in left]
     pieces = []
     for _, row in reference.iterrows():
         keep = np.ones(len(model.data), dtype=bool)
         for name in others:
             column = model.data[name]
+            if pd.isna(row[name]):
+                continue
             if model.factor(name):
                 keep &= (column.astype(object) == row[name]).to_numpy()
             elif select_points > 0:

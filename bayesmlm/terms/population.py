@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -122,12 +123,8 @@ class PopulationCoding:
         out = np.ones((n_rows, self.constant + sum(counts)))
         place = int(self.constant)
         for term, count in zip(self.terms, counts, strict=True):
-            block = np.ones((n_rows, 1))
-            for variable, full in term:
-                part = self.variables[variable].columns(columns[variable], full)
-                # the first factor varies fastest
-                block = (part[:, :, None] * block[:, None, :]).reshape(n_rows, -1)
-            out[:, place : place + count] = block
+            blocks = [self.variables[variable].columns(columns[variable], full) for variable, full in term]
+            out[:, place : place + count] = reduce(_row_products, blocks)
             place += count
         return out
 
@@ -280,6 +277,11 @@ def _aliased(triangle: Matrix) -> tuple[int, ...]:
         else:
             basis = np.column_stack([basis, rest / left])
     return tuple(aliased)
+
+
+def _row_products(left: Matrix, right: Matrix) -> Matrix:
+    """(n, k l): each column of ``left`` times each of ``right``, those of ``left`` varying fastest."""
+    return (right[:, :, None] * left[:, None, :]).reshape(len(left), -1)
 
 
 def _triangle(matrix: Matrix, rows: int = 100_000) -> Matrix:
