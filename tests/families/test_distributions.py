@@ -11,7 +11,12 @@ import scipy.stats as st
 
 from bayesmlm.families import FAMILIES
 from bayesmlm.families.common import draw_poisson
-from bayesmlm.families.special import incomplete_beta, incomplete_gamma, student_t_cdf
+from bayesmlm.families.special import (
+    incomplete_beta,
+    incomplete_gamma,
+    log_gamma_ratio,
+    student_t_cdf,
+)
 
 from .cases import CASES, Case
 
@@ -36,6 +41,18 @@ def test_cdf_outside_and_between_the_values(name):
     with jax.enable_x64(True):
         ours = case.family.cdf(jnp.asarray(y), case.natural(), case.extra)
     np.testing.assert_allclose(ours, case.scipy.cdf(y), rtol=1e-12)
+
+
+def test_log_gamma_ratio_and_its_derivative():
+    x, a = (g.ravel() for g in np.meshgrid([1e-8, 0.3, 5.0, 19.9, 20.1, 1e3], [0.0, 0.5, 3.0, 500.0]))
+    with jax.enable_x64(True):
+        value = log_gamma_ratio(jnp.asarray(x), jnp.asarray(a))
+        slope = jax.vmap(jax.grad(log_gamma_ratio))(jnp.asarray(x), jnp.asarray(a))
+        # Gamma(x + 1/2) / Gamma(x) = sqrt(x) (1 - 1 / (8 x) + ...), where scipy's difference has no digits.
+        huge = log_gamma_ratio(jnp.asarray(1e12), jnp.asarray(0.5))
+    np.testing.assert_allclose(value, sp.gammaln(x + a) - sp.gammaln(x), rtol=1e-12, atol=3e-12)
+    np.testing.assert_allclose(slope, sp.psi(x + a) - sp.psi(x), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(huge, 6 * np.log(10) - 1.25e-13, rtol=1e-15)
 
 
 Z = np.array([-4.0, -2.5, -0.3, 0.0, 1.0, 4.0])  # scipy's own functions lose their digits farther out
