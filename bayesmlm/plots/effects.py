@@ -68,7 +68,7 @@ def _figure(effect: Effect, ncol: int | None, options: dict[str, Any]) -> Any:
     legend = 1.2 if len(effect.effects) == 2 else 0.0
     size = (width + legend, 3.9 if single else 2.5 * rows + 0.4)
     figure, axes = figure_with_axes(rows, columns, size, sharex=True, sharey=True, count=len(conditions))
-    drawn = None
+    drawn: Any = None
     for position, condition in enumerate(conditions):
         ax = axes.flat[position]
         drawn = _panel(ax, effect, condition, options)
@@ -154,7 +154,7 @@ def _levels(ax: Axes, effect: Effect, table: pd.DataFrame) -> None:
 
 
 def _points(ax: Axes, effect: Effect, data: pd.DataFrame, numeric: bool, jitter: float) -> None:
-    names = [n for n in effect.table["effect1__"].cat.categories] if not numeric else []
+    names = list(effect.table["effect1__"].cat.categories) if not numeric else []
     present = [n for n in names if (effect.table["effect1__"] == n).any()]
     column = data["effect1__"]
     x = column.to_numpy(float) if numeric else column.astype(str).map({n: i for i, n in enumerate(present)})
@@ -185,7 +185,7 @@ def _surface(ax: Axes, table: pd.DataFrame, stype: str) -> Any:
     if stype == "raster":
         return ax.pcolormesh(x, y, z, cmap="viridis", shading="nearest", rasterized=True)
     filled = ax.contourf(x, y, z, levels=20, cmap="viridis")
-    ax.contour(x, y, z, levels=filled.levels[::2], colors="white", linewidths=0.4, alpha=0.6)
+    ax.contour(x, y, z, levels=np.asarray(filled.levels)[::2], colors="white", linewidths=0.4, alpha=0.6)
     return filled
 
 

@@ -152,7 +152,7 @@ def _intervals(
     thin, thick, size = (0.5, 1.0, 1.6) if small else (1.3, 3.6, 5.5)
     ax.hlines(y, *outer, color=colours[0], linewidth=thin, zorder=3)
     ax.hlines(y, *inner, color=colours[1], linewidth=thick, zorder=4)
-    style = {"markeredgecolor": "white", "markeredgewidth": 0.0 if small else 0.7}
+    style: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.0 if small else 0.7}
     ax.plot(
         np.median(draws, axis=1), y, "o", color=colours[2], markersize=size, label=label, zorder=5, **style
     )

@@ -180,7 +180,7 @@ def _observed(fit: BayesFit, newdata: Any) -> tuple[pd.DataFrame, NDArray[np.flo
     if newdata is None:
         return fit.data, fit.design.response.values
     frame = Frame.from_any(newdata)
-    return frame.to_pandas(), fit.design.new_response(frame)
+    return frame.to_pandas(), fit.design.new_response(frame)["y"]
 
 
 def _column(data: pd.DataFrame, name: str) -> pd.Series:

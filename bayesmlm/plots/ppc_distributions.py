@@ -88,7 +88,13 @@ def hist(ax: Axes, check: Check) -> None:
         edges = _whole_number_edges(check)
     else:
         edges = np.histogram_bin_edges(np.concatenate([check.y, check.yrep[0]]), check.bins)
-    ax.hist(check.yrep[0], edges, color=DARK if check.observed else FILL, edgecolor="white", linewidth=0.4)
+    ax.hist(
+        check.yrep[0],
+        edges.tolist(),
+        color=DARK if check.observed else FILL,
+        edgecolor="white",
+        linewidth=0.4,
+    )
     ax.set_xlabel(check.name)
     no_y_axis(ax)
 

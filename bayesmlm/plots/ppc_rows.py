@@ -42,7 +42,7 @@ def loo_intervals(ax: Axes, check: Check) -> None:
     probs = (*check.tails(check.prob_outer), *check.tails(check.prob), 0.5)
     levels = weighted_quantiles(check, probs)
     order = np.argsort(levels[-1], kind="stable")
-    _draw_intervals(ax, check.rows(order), levels[:, order])  # type: ignore[arg-type]
+    _draw_intervals(ax, check.rows(order), levels[:, order])
     ax.set_xlabel("Observation, in order of the prediction that leaves it out")
 
 
@@ -145,7 +145,7 @@ def simultaneous_band(
     counts = rng.multinomial(n, steps / steps.sum(), size=2000)[:, :-1].cumsum(axis=1)
     tail = np.minimum(binom.cdf(counts, n, points), binom.sf(counts - 1, n, points))
     level = np.quantile(tail.min(axis=1), 1 - prob)
-    return binom.ppf(level, n, points) / n, binom.isf(level, n, points) / n
+    return np.asarray(binom.ppf(level, n, points)) / n, np.asarray(binom.isf(level, n, points)) / n
 
 
 def weighted_quantiles(check: Check, probs: tuple[float, ...]) -> Array:

@@ -91,8 +91,8 @@ def figure_with_axes(
     columns: int = 1,
     size: tuple[float, float] = (6.4, 4.2),
     *,
-    sharex: bool | str = False,
-    sharey: bool | str = False,
+    sharex: bool = False,
+    sharey: bool = False,
     widths: Sequence[float] | None = None,
     count: int | None = None,
 ) -> tuple[Picture, NDArray[Any]]:
@@ -104,7 +104,7 @@ def figure_with_axes(
         squeeze=False,
         sharex=sharex,
         sharey=sharey,
-        width_ratios=widths,  # type: ignore[arg-type]
+        width_ratios=widths,
     )
     for position, ax in enumerate(axes.flat):
         tidy(ax)
@@ -121,9 +121,9 @@ def tidy(ax: Axes) -> None:
         ax.spines[side].set_linewidth(0.7)
         ax.spines[side].set_color(_GREY)
     ax.tick_params(labelsize=_SMALL, width=0.7, length=3, color=_GREY, labelcolor="#222222")
-    ax.xaxis.label.set_size(_NORMAL)
-    ax.yaxis.label.set_size(_NORMAL)
-    ax.title.set_size(_NORMAL)
+    ax.xaxis.label.set_fontsize(_NORMAL)
+    ax.yaxis.label.set_fontsize(_NORMAL)
+    ax.title.set_fontsize(_NORMAL)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
 

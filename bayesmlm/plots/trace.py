@@ -167,7 +167,7 @@ def _rank_overlay(ax: Axes, draws: NDArray[np.float64], divergent: Any, bins: in
     chains, length = draws.shape
     ranks = rankdata(draws, method="average").reshape(draws.shape)
     edges = np.linspace(0.5, chains * length + 0.5, bins + 1)
-    low, high = binom.ppf([0.025, 0.975], length, 1 / bins)
+    low, high = np.asarray(binom.ppf([0.025, 0.975], length, 1 / bins)).tolist()
     ax.axhspan(low, high, color="#EEEEEE", linewidth=0, zorder=0)
     ax.axhline(length / bins, color="#999999", linewidth=0.8, linestyle="--", zorder=1)
     for chain, own in enumerate(ranks):
