@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["brm", "default_prior", "prepare", "standata", "update", "validate_prior"]
 
+EFFECTS_LIMIT = 8_000_000_000
+"""Bytes of draws of group effects that are kept without being asked for."""
+
 NO_MEANING = {
     "data2": "known covariance matrices are not available yet",
     "backend": "every model is sampled by NumPyro's NUTS through JAX",
@@ -131,7 +134,8 @@ def brm(
             contrasts=contrasts,
             drop_unused_levels=drop_unused_levels,
         )
-        return specification(design, prior, sample_prior)
+        keep = keeps_effects(design, settings, save_pars)
+        return specification(design, prior, sample_prior, keep_effects=keep)
 
     stored, spec = io.reusable(file, file_refit, specified, functions)
     if stored is not None:
@@ -152,15 +156,15 @@ def brm(
         "control": dict(control or {}),
         "functions": functions,
     }
-    fit = assemble(
-        spec, draws, call, sample_prior=sample_prior, setup=setup, keep_group_effects=keeps_groups(save_pars)
-    )
+    fit = assemble(spec, draws, call, sample_prior=sample_prior, setup=setup)
     if file is not None:
         io.save(fit, file)
     return fit
 
 
-def specification(design: Design, prior: Any, sample_prior: str = "no") -> Any:
+def specification(
+    design: Design, prior: Any, sample_prior: str = "no", *, keep_effects: bool = True
+) -> ModelSpec:
     """Design and user priors to a `ModelSpec`. Raises `PriorError`."""
     from .model.spec import outline, specify
     from .priors.resolve import resolve
@@ -168,7 +172,7 @@ def specification(design: Design, prior: Any, sample_prior: str = "no") -> Any:
     if sample_prior not in ("no", "yes", "only"):
         raise BayesmlmError(f'sample_prior must be "no", "yes" or "only", not {sample_prior!r}')
     resolved = resolve(outline(design), prior, sample_prior=sample_prior)
-    return specify(design, resolved, likelihood=sample_prior != "only")
+    return specify(design, resolved, likelihood=sample_prior != "only", keep_effects=keep_effects)
 
 
 def sampler_settings(
@@ -226,13 +230,28 @@ def _say_what_is_ignored(arguments: Mapping[str, Any]) -> None:
             inform(f"`{name}` has no meaning here and is ignored: {NO_MEANING[name]}.")
 
 
-def keeps_groups(save_pars: Any) -> bool:
-    """brms's ``save_pars``: whether draws of group effects are kept (``save_pars={"group": False}``: not)."""
-    if save_pars is None:
-        return True
-    if not isinstance(save_pars, Mapping) or set(save_pars) - {"group", "latent", "all", "manual"}:
+def keeps_effects(design: Design, settings: SamplerSettings, save_pars: Any) -> bool:
+    """brms's ``save_pars``: whether draws of the group effects are kept.
+
+    ``{"group": True}`` keeps them whatever their size, ``{"group": False}`` never; by default they are kept up to
+    `EFFECTS_LIMIT` bytes, and the user is told when they are not.
+    """
+    known = {"group", "latent", "all", "manual"}
+    if save_pars is not None and (not isinstance(save_pars, Mapping) or set(save_pars) - known):
         raise BayesmlmError(f'save_pars must be a dict such as {{"group": False}}, not {save_pars!r}')
-    return bool(save_pars.get("group", True))
+    if save_pars is not None and "group" in save_pars:
+        return bool(save_pars["group"])
+    effects = sum(len(block.levels) * block.size for block in design.blocks)
+    draws = settings.chains * -(-(settings.iterations - settings.warmup) // settings.thin)
+    # Stored twice: the effects, and the standardised ones that the sampler moves.
+    size = 2 * 8 * effects * draws
+    if size <= EFFECTS_LIMIT:
+        return True
+    inform(
+        f"draws of the {effects} group effects would take {size / 1e9:.0f} GB and are not kept; "
+        'save_pars={"group": True} keeps them, thin= or fewer iterations make them smaller.'
+    )
+    return False
 
 
 def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any) -> Any:

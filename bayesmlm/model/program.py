@@ -103,18 +103,27 @@ class Structure:
     fixed: tuple[str, ...]
     sites: tuple[Site, ...]
     likelihood: bool = True
+    keep_effects: bool = True
+    """Whether draws of the group effects are stored. Their standardised sites come last, so that without them a
+    leading piece of the flat vector is what is kept."""
 
     @cached_property
     def key(self) -> str:
         """All of it as text."""
         family = f"{self.family.name}:{sorted(self.family.links.items())}"
         parts = [family, repr(self.predictors), repr(self.blocks), repr(self.scalars), repr(self.fixed)]
-        return "|".join([*parts, *(s.key for s in self.sites), str(self.likelihood)])
+        return "|".join([*parts, *(s.key for s in self.sites), f"{self.likelihood}{self.keep_effects}"])
 
     @cached_property
     def dimension(self) -> int:
         """Number of unconstrained coordinates."""
         return sum(site.size for site in self.sites)
+
+    @cached_property
+    def stored(self) -> int:
+        """How many leading coordinates of the flat vector are kept with the draws."""
+        kept = [s.size for s in self.sites if self.keep_effects or s.kind != "standard_normal"]
+        return sum(kept)
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
@@ -176,8 +185,11 @@ class Structure:
         """What is stored of a draw: every parameter on its natural scale, correlations, effects, ``lprior``."""
         values, log_priors, _ = self._transformed(q, data)
         kept = {s.name: values[s.name] for s in self.sites if s.kind == "prior"}
+        derived = self.derived(values, data)
+        if not self.keep_effects:
+            derived = {name: value for name, value in derived.items() if not name.startswith("r_")}
         lprior = sum((v for name, v in log_priors.items() if not name.startswith("z_")), jnp.zeros(()))
-        return {**kept, **self.derived(values, data), "lprior": lprior}
+        return {**kept, **derived, "lprior": lprior}
 
     def derived(self, values: Values, data: Any) -> dict[str, Array]:
         """``b_Intercept`` of centred predictors, correlations and group effects."""
@@ -259,6 +271,11 @@ class Program:
     def dimension(self) -> int:
         """Number of unconstrained coordinates."""
         return self.structure.dimension
+
+    @property
+    def stored(self) -> int:
+        """Number of leading coordinates kept with the draws."""
+        return self.structure.stored
 
     @property
     def coordinate_names(self) -> tuple[str, ...]:

@@ -82,7 +82,9 @@ def outline(design: Design) -> ModelOutline:
     return ModelOutline(design.family, response, predictors, groups, design.scalars)
 
 
-def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) -> ModelSpec:
+def specify(
+    design: Design, priors: ResolvedPriors, *, likelihood: bool = True, keep_effects: bool = True
+) -> ModelSpec:
     """Put design and priors together into a program structure and its data."""
     predictors, sites = [], []
     for p in design.predictors.values():
@@ -103,6 +105,7 @@ def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) 
     blocks = tuple(
         BlockStructure(b.site, len(b.levels), b.size, b.has_correlations, b.by_count) for b in design.blocks
     )
+    sites.sort(key=lambda site: site.kind == "standard_normal")
     structure = Structure(
         design.family,
         tuple(predictors),
@@ -111,6 +114,7 @@ def specify(design: Design, priors: ResolvedPriors, *, likelihood: bool = True) 
         tuple(design.fixed),
         tuple(sites),
         likelihood,
+        keep_effects,
     )
     return ModelSpec(design, priors, structure, _data(design, sites, priors))
 

@@ -35,17 +35,13 @@ def assemble(
     *,
     sample_prior: str = "no",
     setup: float = 0.0,
-    keep_group_effects: bool = True,
 ) -> BayesFit:
     """The fitted model. Warns (`ConvergenceWarning`) when the draws may not represent the posterior."""
     from .diagnose import diagnose
 
     started = time.perf_counter()
-    samples = dict(draws.samples)
-    if not keep_group_effects:
-        samples = {name: value for name, value in samples.items() if not name.startswith("r_")}
     priors = prior_draws(spec, draws) if sample_prior == "yes" else {}
-    tree = tree_from_sites(spec, samples, draws.stats, priors)
+    tree = tree_from_sites(spec, draws.samples, draws.stats, priors)
     timings = replace(draws.timings, setup=draws.timings.setup + setup)
     fit = BayesFit(spec, tree, draws.settings, timings, call, complete=draws.complete)
     for message in diagnose(fit):
@@ -122,25 +118,21 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
             out[f"Intercept{p.suffix}"] = values(layout.centred_intercept(dpar))
         if p.coefficients:
             out[f"b{p.suffix}"] = values(layout.population((), dpar))
-    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    for b in design.blocks:
-        out[f"sd_{b.site}"] = np.empty((draws, b.size * b.by_count))
-        out[f"r_{b.site}"] = np.empty((draws, len(b.levels), b.size))
+    sds: dict[str, list[tuple[list[int], NDArray]]] = {}
+    effects: dict[str, list[tuple[list[int], NDArray]]] = {}
     for group, parameter, members in _by_group(design):
         dpar = "" if parameter == "mu" else parameter
-        sds = values(layout.group_sds(group, (), dpar))
-        effects = layout.group_effects(group, (), (), dpar)
-        r = values(effects) if effects.name in posterior else None
+        sd, r = layout.group_sds(group, (), dpar), layout.group_effects(group, (), (), dpar)
         sd_start = r_start = 0
         for b, own in members:
             index = _sd_index(b, own)
-            out[f"sd_{b.site}"][:, index] = sds[:, sd_start : sd_start + len(index)]
-            sd_start += len(index)
-            if r is None:
-                out.pop(f"r_{b.site}", None)
-            elif f"r_{b.site}" in out:
-                out[f"r_{b.site}"][:, :, own] = r[:, :, r_start : r_start + len(own)]
-            r_start += len(own)
+            piece = values(sd)[:, sd_start : sd_start + len(index)]
+            sds.setdefault(f"sd_{b.site}", []).append((index, piece))
+            if r.name in posterior:
+                piece = values(r)[:, :, r_start : r_start + len(own)]
+                effects.setdefault(f"r_{b.site}", []).append((own, piece))
+            sd_start, r_start = sd_start + len(index), r_start + len(own)
+    out |= {name: _joined(pieces) for name, pieces in {**sds, **effects}.items()}
     for group in sorted({b.group for b in design.blocks if b.has_correlations}):
         cors = values(layout.correlations(group, ()))
         start = 0
@@ -149,6 +141,14 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
                 out[f"cor_{b.site}"] = cors[:, start : start + len(b.pair_labels)]
                 start += len(b.pair_labels)
     return out
+
+
+def _joined(pieces: list[tuple[list[int], NDArray]]) -> NDArray:
+    """Pieces put together at their positions along the last axis; a view when there is only one."""
+    positions = [i for own, _ in pieces for i in own]
+    if positions == list(range(len(positions))) and len(pieces) == 1:
+        return pieces[0][1]
+    return np.concatenate([piece for _, piece in pieces], axis=-1)[..., np.argsort(positions)]
 
 
 def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:

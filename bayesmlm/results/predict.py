@@ -104,7 +104,27 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
             design |= fit.spec.design.new_response(frame)
     if kind == "log_likelihood" and request.newdata is None:
         design |= fit.spec.design.response_arrays()
+    values = _without_stored_effects(fit, values, design)
     return run_blocks(structure, kind, values, design, dpar, request.seed)
+
+
+def _without_stored_effects(fit: BayesFit, values: dict[str, NDArray], design: Any) -> dict[str, NDArray]:
+    """Zeros for group effects whose draws were not kept, if nothing multiplies them; else `BayesmlmError`."""
+    out = dict(values)
+    for name, p in fit.spec.design.predictors.items():
+        for slot, Z in zip(p.slots, design["predictors"][name]["Z"], strict=True):
+            block = fit.spec.design.blocks[slot.block]
+            if f"r_{block.site}" in values:
+                continue
+            if np.any(Z):
+                raise BayesmlmError(
+                    f"draws of the group effects of `{block.group}` were not kept: fit again with "
+                    'save_pars={"group": True}, or leave them out with re_formula="NA"'
+                )
+            draws = len(next(iter(values.values())))
+            out[f"r_{block.site}"] = np.zeros((draws, 1, block.size))
+            design["codes"][block.site] = np.zeros_like(design["codes"][block.site])
+    return out
 
 
 def run_blocks(
