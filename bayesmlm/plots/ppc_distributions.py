@@ -83,11 +83,14 @@ def dens(ax: Axes, check: Check) -> None:
 
 
 def hist(ax: Axes, check: Check) -> None:
-    """The histogram of one vector; classes begin and end where y's do, so that panels compare."""
+    """The histogram of one vector; all panels have the classes of y, continued, so that they compare."""
     if check.discrete:
         edges = _whole_number_edges(check)
     else:
-        edges = np.histogram_bin_edges(np.concatenate([check.y, check.yrep[0]]), check.bins)
+        width = float(np.ptp(check.y)) / check.bins or 1.0
+        start, shown = check.y.min(), check.yrep[0]
+        first, last = np.floor((shown.min() - start) / width), np.ceil((shown.max() - start) / width)
+        edges = start + width * np.arange(first, max(last, first + 1) + 1)
     ax.hist(
         check.yrep[0],
         edges.tolist(),
@@ -144,7 +147,7 @@ def rootogram(ax: Axes, check: Check) -> None:
     ax.plot(middle, expected, color=BLUE, linewidth=1.4, label="Expected")
     ax.axhline(0, color="#777777", linewidth=0.7)
     ax.set_xlabel(check.name)
-    ax.set_ylabel(r"$\sqrt{\mathrm{Count}}$")
+    ax.set_ylabel("Square root of count")
     _few_whole_ticks(ax, middle)
 
 
