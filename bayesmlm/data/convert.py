@@ -170,7 +170,7 @@ def _categorical(series: nw.Series[Any], name: str) -> Factor:
     if series.implementation.is_pyarrow():
         return _arrow_dictionary(native, name)
     if isinstance(series.dtype, nw.Enum):
-        levels = tuple(series.cat.get_categories().to_list())
+        levels = tuple(series.dtype.categories)
         text = _text(series.cast(nw.String()).to_numpy())
         places = np.append(match_levels(text.levels, levels), np.int32(-1))
         return Factor(places[text.codes], levels)
