@@ -17,6 +17,9 @@ from .unparse import unparse
 
 __all__ = ["CallContext", "Transform", "TransformState", "Value"]
 
+LARGEST = 10_000
+"""Most columns, intervals or elements that a formula may ask for."""
+
 Value = Numeric | Factor | float | bool | str | None | NDArray[Any] | tuple[str, ...]
 """A column; a scalar (NULL is None); a vector ``c(...)`` of numbers (array) or of text (tuple)."""
 
@@ -65,7 +68,8 @@ class TransformState:
 class CallContext:
     """One call: its arguments by R's parameter names, evaluated (``arguments``) and as written (``nodes``).
 
-    ``rest``: the values of the arguments that go to ``...``; as written they are ``nodes["..1"]``, ``["..2"]``.
+    ``rest``: the values of the arguments that go to ``...``; as written they are ``nodes["..1"]``,
+    ``["..2"]``.
     """
 
     call: Call
@@ -117,11 +121,14 @@ class CallContext:
         raise self.error(f"the argument `{name}` of `{self.call.function}()` must be one number", name)
 
     def whole(self, name: str, default: int, smallest: int) -> int:
-        """A scalar whole number of at least ``smallest``."""
+        """A scalar whole number from ``smallest`` to `LARGEST`: a formula must not be able to fill the
+        memory.
+        """
         value = self.number(name, default)
-        if value != int(value) or value < smallest:
+        if not (smallest <= value <= LARGEST and value == int(value)):
             reason = (
-                f"the argument `{name}` of `{self.call.function}()` must be a whole number from {smallest} on"
+                f"the argument `{name}` of `{self.call.function}()` must be a whole number "
+                f"from {smallest} to {LARGEST}"
             )
             raise self.error(reason, name)
         return int(value)

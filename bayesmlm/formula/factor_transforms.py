@@ -230,9 +230,7 @@ def _breaks(context: CallContext, x: NDArray[np.float64], given: NDArray[np.floa
         if len(np.unique(given)) < len(given):
             raise context.error("the breaks of `cut()` must be different from each other", "breaks")
         return np.sort(given)
-    count = int(given[0])
-    if count < 2 or count != given[0]:
-        raise context.error("`cut()` needs at least 2 intervals", "breaks")
+    count = context.whole("breaks", 2, 2)
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
     margin = (high - low or abs(low)) / 1000
     if low == high:

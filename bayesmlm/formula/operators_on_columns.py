@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.columns import Factor, Numeric
 from ..data.levels import listing, match_levels, number_names
 from ..errors import FormulaError
-from .calls import Value, factor_advice, matrix_advice
+from .calls import LARGEST, Value, factor_advice, matrix_advice
 from .nodes import Binary, Node, Unary
 from .unparse import unparse
 
@@ -74,7 +74,7 @@ def binary(node: Binary, left: Value, right: Value, error: Complain) -> Value:
 
 def _sequence(node: Binary, start: float, end: float, error: Complain) -> Numbers:
     """``0:4``, ``4:0``."""
-    if not abs(end - start) <= 1e6:
+    if not abs(end - start) <= LARGEST:
         raise error("this sequence is too long", node)
     steps = np.arange(int(abs(end - start) + 1e-10) + 1)
     return start + steps if start <= end else start - steps

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..data.columns import Factor, Numeric
 from ..errors import BayesmlmWarning
 from .basis import bspline_basis, bspline_knots, orthogonal_polynomials, polynomial_recurrence
-from .calls import CallContext, Transform, Value, factor_advice, matrix_advice
+from .calls import LARGEST, CallContext, Transform, Value, factor_advice, matrix_advice
 from .factor_transforms import FACTOR_TRANSFORMS
 from .unparse import unparse
 
@@ -276,7 +276,7 @@ def _seq(context: CallContext) -> Value:
     if "length.out" in context.arguments:
         return np.linspace(start, end, context.whole("length.out", 1, 1))
     by = context.number("by", 1 if end >= start else -1)
-    if by == 0 or (end - start) / by < 0 or (end - start) / by > 1e6:
+    if by == 0 or (end - start) / by < 0 or (end - start) / by > LARGEST:
         raise context.error(f"there is no sequence from {start:g} to {end:g} by {by:g}")
     return start + by * np.arange(int((end - start) / by + 1e-10) + 1)
 

@@ -119,12 +119,15 @@ REFUSED = [
     ("x[, 1]", "x[, 1]", "is no matrix"),
     ("poly(x, 2)[, 3]", "poly(x, 2)[, 3]", "from 1 to 2"),
     ("poly(x, 2) + 1", "poly(x, 2)", "several columns"),
-    ("poly(x, 0)", "0", "whole number from 1 on"),
-    ("bs(x, df = 2)", "2", "whole number from 3 on"),
+    ("poly(x, 0)", "0", "whole number from 1 to"),
+    ("bs(x, df = 2)", "2", "whole number from 3 to"),
     ("relevel(f, ref = 'z')", "'z'", "must name a level of `f`"),
     ("C(f, contr.odd)", "contr.odd", "contrasts are `treatment`"),
     ("ifelse(x > 0, f, 'b')", "ifelse(x > 0, f, 'b')", "both be numbers or both be text"),
     ("factor(f, labels = 'z')", "'z'", "1 labels do not fit the 3 levels"),
+    ("poly(x, 1e9, raw = TRUE)", "1e9", "from 1 to 10000"),
+    ("cut(x, 1e12)", "1e12", "from 2 to 10000"),
+    ("cut(x, seq(0, 1, by = 1e-9))", "seq(0, 1, by = 1e-9)", "no sequence"),
     ("cut(x, c(1, 1))", "c(1, 1)", "different from each other"),
 ]
 
