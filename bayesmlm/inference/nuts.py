@@ -115,6 +115,7 @@ def build_driver(program: FlatProgram, settings: SamplerSettings, lane: int) -> 
     structure = (
         program.key,
         program.dimension,
+        program.stored,
         settings.warmup,
         settings.max_treedepth,
         lane,
@@ -182,10 +183,10 @@ def _programs(
             state = sampler.sample(state, (), {})
             # One draw at a time, not over the buffer: its bits must not depend on its place in a chunk.
             samples = jax.lax.cond(state.i > warmup, constrain, zeros, state.z)
-            row = (state.z, _numbers(state), samples)
+            row = (state.z[: program.stored], _numbers(state), samples)
             return state, jax.tree.map(lambda buffer, value: buffer.at[i].set(value), buffers, row)
 
-        row = jax.eval_shape(lambda s: (s.z, _numbers(s), zeros(s.z)), state)
+        row = jax.eval_shape(lambda s: (s.z[: program.stored], _numbers(s), zeros(s.z)), state)
         size = _capacity(sum(v.size * v.dtype.itemsize for v in jax.tree.leaves(row)))
         buffers = jax.tree.map(lambda v: jnp.zeros((size, *v.shape), v.dtype), row)
         return jax.lax.fori_loop(0, iterations, iterate, (state, buffers))

@@ -33,6 +33,11 @@ class FlatProgram(Protocol):
         ...
 
     @property
+    def stored(self) -> int:
+        """How many leading elements of q are kept with the draws: all, unless they would fill the memory."""
+        ...
+
+    @property
     def data(self) -> Any:
         """The numbers."""
         ...
@@ -103,7 +108,7 @@ class Timings:
 class Draws:
     """Post-warm-up draws. ``samples[name]``: (chain, draw, ...); ``stats``: (chain, draw) under ArviZ's names
     ``lp, step_size, n_steps, tree_depth, acceptance_rate, diverging, energy, reached_max_treedepth``.
-    ``unconstrained``: (chain, draw, dimension). ``complete`` is False when sampling was interrupted or ran
+    ``unconstrained``: (chain, draw, stored). ``complete`` is False when sampling was interrupted or ran
     out of its time budget; all chains are then cut to the shortest."""
 
     samples: dict[str, NDArray]

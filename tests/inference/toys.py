@@ -26,6 +26,10 @@ class Toy:
         if not self.coordinate_names:
             object.__setattr__(self, "coordinate_names", tuple(f"q[{i + 1}]" for i in range(self.dimension)))
 
+    @property
+    def stored(self) -> int:
+        return self.dimension
+
     def potential(self, q: Any, data: Any) -> Any:
         return -self.density(q, data)
 
