@@ -251,6 +251,36 @@ class BayesFit:
 
         return conditional_effects(self, effects, **kwargs)
 
+    def plot(self, variables: Any = None, **kwargs: Any) -> Any:
+        """Marginal posterior and trace of each parameter, in pages of five; see `plots.trace.plot_trace`."""
+        from ..plots.trace import plot_trace
+
+        return plot_trace(self, variables, **kwargs)
+
+    def rank_plot(self, variables: Any = None, **kwargs: Any) -> Any:
+        """Histograms of ranks by chain: uniform when the chains have mixed."""
+        from ..plots.trace import plot_rank
+
+        return plot_rank(self, variables, **kwargs)
+
+    def pairs(self, variables: Any = None, **kwargs: Any) -> Any:
+        """Draws of every two parameters, divergent transitions marked."""
+        from ..plots.pairs import plot_pairs
+
+        return plot_pairs(self, variables, **kwargs)
+
+    def forest(self, variables: Any = None, **kwargs: Any) -> Any:
+        """Intervals of parameters side by side; ``"r_<group>"`` for the levels of a group."""
+        from ..plots.forest import plot_forest
+
+        return plot_forest(self, variables, **kwargs)
+
+    def pp_check(self, type: str = "dens_overlay", ndraws: int | None = None, **kwargs: Any) -> Any:
+        """Compare the data with responses drawn from the model; kinds as in brms (docs/plots.md)."""
+        from ..plots.ppc import pp_check
+
+        return pp_check(self, type, ndraws, **kwargs)
+
     # ---- again ------------------------------------------------------------------------------------------------
     def save(self, path: Any) -> None:
         """Write the fit to one netCDF file, atomically; `bayesmlm.load` reads it back."""
