@@ -141,9 +141,12 @@ def fingerprint(program: FlatProgram, settings: SamplerSettings, chain_method: s
     """
     import jax
 
+    from .. import __version__
+
     given = isinstance(settings.init, np.ndarray)
     return {
         "format": FORMAT,
+        "bayesmlm": __version__,
         "jax": version("jax"),
         "jaxlib": version("jaxlib"),
         "numpyro": version("numpyro"),
