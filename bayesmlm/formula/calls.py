@@ -114,11 +114,11 @@ class CallContext:
         return column.values
 
     def number(self, name: str, default: float) -> float:
-        """A scalar number."""
+        """A scalar number, finite."""
         value = self.arguments.get(name, default)
-        if isinstance(value, bool | int | float):
+        if isinstance(value, bool | int | float) and np.isfinite(value):
             return float(value)
-        raise self.error(f"the argument `{name}` of `{self.call.function}()` must be one number", name)
+        raise self.error(f"the argument `{name}` of `{self.call.function}()` must be one finite number", name)
 
     def whole(self, name: str, default: int, smallest: int) -> int:
         """A scalar whole number from ``smallest`` to `LARGEST`: a formula must not be able to fill the
@@ -141,14 +141,14 @@ class CallContext:
         raise self.error(f"the argument `{name}` of `{self.call.function}()` must be TRUE or FALSE", name)
 
     def vector(self, name: str) -> NDArray[np.float64] | None:
-        """Numbers ``c(1, 2)``, or one number; None when not given or NULL."""
+        """Numbers ``c(1, 2)``, or one number, none of them NA; None when not given or NULL."""
         value = self.arguments.get(name)
         if value is None:
             return None
-        if isinstance(value, np.ndarray):
-            return np.asarray(value, dtype=np.float64)
-        if isinstance(value, bool | int | float):
-            return np.array([float(value)])
+        if isinstance(value, bool | int | float | np.ndarray):
+            numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
+            if not np.isnan(numbers).any():
+                return numbers
         raise self.error(f"the argument `{name}` of `{self.call.function}()` must be numbers: c(1, 2)", name)
 
 

@@ -70,8 +70,8 @@ def _as_factor(ordered: bool, context: CallContext) -> Value:
 
 
 def _relevel(context: CallContext) -> Value:
-    factor = as_factor(context.column("x"), context.text_of("x"))
-    if factor.ordered:
+    factor = context.column("x")
+    if not isinstance(factor, Factor) or factor.ordered:
         raise context.error("`relevel()` is for unordered factors: use `factor(x, levels = c(...))`", "x")
     reference = _level(context, context.arguments.get("ref"), factor, "ref")
     order = [reference, *(i for i in range(len(factor.levels)) if i != reference)]
@@ -86,7 +86,7 @@ def _level(context: CallContext, value: Value, factor: Factor, argument: str) ->
     """The place of a level given by name or by number from 1."""
     if isinstance(value, str) and value in factor.levels:
         return factor.levels.index(value)
-    if isinstance(value, int | float) and value == int(value) and 1 <= value <= len(factor.levels):
+    if isinstance(value, int | float) and 1 <= value <= len(factor.levels) and value == int(value):
         return int(value) - 1
     reason = f"`{argument}` must name a level of `{context.text_of('x')}`, which are {listing(factor.levels)}"
     raise context.error(reason, argument)
@@ -231,7 +231,10 @@ def _breaks(context: CallContext, x: NDArray[np.float64], given: NDArray[np.floa
             raise context.error("the breaks of `cut()` must be different from each other", "breaks")
         return np.sort(given)
     count = context.whole("breaks", 2, 2)
-    low, high = float(np.nanmin(x)), float(np.nanmax(x))
+    present = x[np.isfinite(x)]
+    if not present.size:
+        raise context.data_error(f"`{context.text_of('x')}` has no values to cut")
+    low, high = float(present.min()), float(present.max())
     margin = (high - low or abs(low)) / 1000
     if low == high:
         return np.linspace(low - margin, high + margin, count + 1)
@@ -262,6 +265,8 @@ def _ifelse(context: CallContext) -> Value:
         raise context.error('`ifelse()` needs a condition, such as `x > 0` or `f == "a"`', "test")
     branches = [context.arguments.get(name) for name in ("yes", "no")]
     chosen = np.where(np.isnan(test.values), -1, np.where(test.values != 0, 0, 1))
+    if any(isinstance(b, Numeric) and b.values.ndim != 1 for b in branches):
+        raise context.error("`ifelse()` chooses between single columns: take one of a matrix, `m[, 1]`")
     if all(isinstance(b, bool | int | float | Numeric) for b in branches):
         values = [b.values if isinstance(b, Numeric) else np.float64(b) for b in branches]  # type: ignore[arg-type]
         logical = all(b.logical if isinstance(b, Numeric) else isinstance(b, bool) for b in branches)

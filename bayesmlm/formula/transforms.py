@@ -104,7 +104,10 @@ def _log(context: CallContext) -> Value:
 
 
 def _round(context: CallContext) -> Value:
-    return _like(context, np.round(_numeric(context), int(context.number("digits", 0))))
+    digits = context.number("digits", 0)
+    if abs(digits) > 300:  # no double has more
+        raise context.error("`digits` must lie between -300 and 300", "digits")
+    return _like(context, np.round(_numeric(context), int(digits)))
 
 
 _SUMMARIES: dict[str, Callable[[Array], Any]] = {
@@ -171,15 +174,15 @@ def _scale(context: CallContext) -> Value:
     center, scale = context.arguments.get("center", True), context.arguments.get("scale", True)
 
     def fit() -> dict[str, Any]:
-        present = x[~np.isnan(x)]
+        present = _present(context, x)
         middle = float(present.mean()) if center is True else context.number("center", 0.0)
         if scale is not True:
             return {"center": middle, "scale": context.number("scale", 1.0) if scale is not False else 1.0}
         # without centring, R divides by the root mean square
         spread = float(np.sqrt(((present - middle) ** 2).sum() / max(len(present) - 1, 1)))
-        if spread == 0:
+        if spread == 0 or not np.isfinite(spread):
             raise context.data_error(
-                f"`{context.text_of('x')}` does not vary, so it cannot be scaled to a standard deviation of 1"
+                f"`{context.text_of('x')}` cannot be scaled to a standard deviation of 1: it is {spread:g}"
             )
         return {"center": middle, "scale": spread}
 
@@ -189,7 +192,16 @@ def _scale(context: CallContext) -> Value:
 
 def _center(context: CallContext) -> Value:
     x = context.numbers("x")
-    return Numeric(x - context.learn(lambda: {"center": float(np.nanmean(x))})["center"])
+    return Numeric(x - context.learn(lambda: {"center": float(_present(context, x).mean())})["center"])
+
+
+def _present(context: CallContext, x: Array) -> Array:
+    """The values that are not missing, at least one and all finite."""
+    present = x[~np.isnan(x)]
+    if not present.size or np.isinf(present).any():
+        what = "infinite values" if present.size else "no values"
+        raise context.data_error(f"`{context.call.function}()` of `{context.text_of('x')}`, which has {what}")
+    return present
 
 
 def _poly(context: CallContext) -> Value:
@@ -201,9 +213,9 @@ def _poly(context: CallContext) -> Value:
 
     def fit() -> dict[str, Any]:
         distinct = len(np.unique(x))
-        if np.isnan(x).any():
+        if not np.isfinite(x).all():
             raise context.data_error(
-                f"`poly()` needs complete data: `{context.text_of('x')}` has missing values"
+                f"`poly()` needs complete data: `{context.text_of('x')}` has missing or infinite values"
             )
         if degree >= distinct:
             raise context.data_error(
@@ -230,8 +242,9 @@ def _bs(context: CallContext) -> Value:
 
     def fit() -> dict[str, Any]:
         given, boundary = context.vector("knots"), context.vector("Boundary.knots")
-        ends = np.array([np.nanmin(x), np.nanmax(x)]) if boundary is None else np.sort(boundary)
-        if len(ends) != 2 or ends[0] == ends[1]:
+        present = _present(context, x)
+        ends = np.array([present.min(), present.max()]) if boundary is None else np.sort(boundary)
+        if len(ends) != 2 or ends[0] == ends[1] or not np.isfinite(ends).all():
             raise context.data_error(f"`bs()` needs two different boundary knots; these are {ends.tolist()}")
         inner = bspline_knots(x, df, degree, intercept, ends) if given is None else np.sort(given)
         if ((inner <= ends[0]) | (inner >= ends[1])).any():
