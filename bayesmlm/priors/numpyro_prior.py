@@ -208,6 +208,8 @@ class _Fill(Transform):  # type: ignore[misc]
         return biject_to(self.constraint.base).inv(self._free(y))
 
     def log_abs_det_jacobian(self, x: Array, y: Array, intermediates: Any = None) -> Array:
+        if not self.constraint.free:  # NumPyro's composed transforms cannot take arrays without elements
+            return jnp.zeros(jnp.shape(x)[:-1])
         return jnp.sum(biject_to(self.constraint.base).log_abs_det_jacobian(x, self._free(y)), -1)
 
     def forward_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
