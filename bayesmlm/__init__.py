@@ -20,11 +20,14 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import families as families
+    from . import formula as formula
     from .bayes import brm, default_prior, standata, validate_prior
     from .bayes import default_prior as get_prior
     from .datasets import load_dataset
-    from .families.registry import brmsfamily
-    from .formula import bf, lf, mvbf, nlf
+    from .families import FamilyError, brmsfamily
+    from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
     from .frequentist import glmer, lmer
     from .io import load
     from .priors.prior import prior, set_prior
@@ -36,9 +39,11 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "BayesFit": "results.fit",
+    "FamilyError": "families",
+    "acformula": "formula",
     "bf": "formula",
     "brm": "bayes",
-    "brmsfamily": "families.registry",
+    "brmsfamily": "families",
     "default_prior": "bayes",
     "get_prior": "bayes",
     "glmer": "frequentist",
@@ -51,10 +56,16 @@ _HOMES = {
     "mvbf": "formula",
     "nlf": "formula",
     "prior": "priors.prior",
+    "set_mecor": "formula",
+    "set_nl": "formula",
     "set_prior": "priors.prior",
+    "set_rescor": "formula",
     "standata": "bayes",
     "validate_prior": "bayes",
 }
+
+_ROOMS = ("datasets", "families", "formula")
+"""Packages within this one that a script may use by name: ``bm.formula.parse_formula(text)``."""
 
 __all__ = [
     "BayesFit",
@@ -62,10 +73,12 @@ __all__ = [
     "BayesmlmWarning",
     "ConvergenceWarning",
     "DataError",
+    "FamilyError",
     "FormulaError",
     "NewDataError",
     "PriorError",
     "SamplingError",
+    "acformula",
     "bf",
     "brm",
     "brmsfamily",
@@ -81,13 +94,18 @@ __all__ = [
     "mvbf",
     "nlf",
     "prior",
+    "set_mecor",
+    "set_nl",
     "set_prior",
+    "set_rescor",
     "standata",
     "validate_prior",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'bayesmlm' has no attribute {name!r}")
     home = import_module(f".{_HOMES[name]}", __name__)
@@ -97,4 +115,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return [*__all__, *_ROOMS, "__version__"]
