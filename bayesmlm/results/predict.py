@@ -187,21 +187,32 @@ def included_effects(fit: BayesFit, re_formula: str | float | None) -> Callable[
         return lambda group, parameter, coefficient: False
     predictor = parse_formula(text if text.startswith("~") else f"~ {text}").predictor()
     wanted: set[tuple[str, str]] = set()
-    known = {(b.group, c.coefficient) for b in fit.spec.design.blocks for c in b.columns}
+    known = _effects_by_name(fit)
     for term in predictor.group_terms:
         names = [t.label for t in term.effects.terms]
         names += ["Intercept"] if term.effects.intercept else []
         for name in names:
-            matches = {
-                (g, c) for g, c in known if g == term.grouping.label and (c == name or c.startswith(name))
-            }
-            if not matches:
+            key = (term.grouping.label, name)
+            if key not in known:
                 raise FormulaError(
                     f"re_formula names the effect `{name}` of `{term.grouping.label}`, which is not in the model; "
                     "it has " + ", ".join(f"`{c}` of `{g}`" for g, c in sorted(known))
                 )
-            wanted |= matches
+            wanted |= known[key]
     return lambda group, parameter, coefficient: (group, coefficient) in wanted
+
+
+def _effects_by_name(fit: BayesFit) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """The model's group effects (group, coefficient) by (group, name), a name being that of a term, which a factor
+    makes stand for several coefficients, or of one coefficient."""
+    known: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for predictor in fit.spec.design.predictors.values():
+        for part in predictor.groups:
+            terms = ("Intercept", *part.effects.terms)
+            for coefficient, place in zip(part.names, part.effects.assign, strict=True):
+                for name in {coefficient, terms[place]}:
+                    known.setdefault((part.group, name), set()).add((part.group, coefficient))
+    return known
 
 
 def _mask(fit: BayesFit, include: Callable[[str, str, str], bool]) -> dict[str, Any]:
