@@ -21,6 +21,8 @@ from .model.design import Design, build_design
 
 if TYPE_CHECKING:
     from .model.spec import ModelSpec
+    from .priors.prior import PriorSet
+    from .results.fit import BayesFit
 
 __all__ = ["brm", "default_prior", "prepare", "standata", "update", "validate_prior"]
 
@@ -38,8 +40,18 @@ NO_MEANING = {
     "save_model": "use fit.model_code",
     "future": "chains run on threads",
     "stan_model_args": "nothing is compiled by Stan",
+    "knots": "smooth terms are not available yet",
+    "fit": "a compiled program is used again for every fit of the same structure",
+    "rename": "parameters always have brms's names",
+    "file_compress": "saved fits are netCDF files",
 }
 """brms arguments that mean nothing here: accepted, with these words, so that scripts port."""
+
+REFUSED = {
+    "stanvars": "Stan code is not run here; functions= takes your own functions for the formula",
+    "empty": "standata(), default_prior() and validate_prior() show a model without fitting it",
+}
+"""brms arguments that would change the result, and are not there."""
 
 
 def prepare(
@@ -96,21 +108,45 @@ def brm(
     drop_unused_levels: bool = True,
     progress: bool = True,
     **brms_arguments: Any,
-) -> Any:
+) -> BayesFit:
     """Fit a Bayesian multilevel model by NUTS; arguments and defaults as in brms.
 
-    ``formula``: text, or the result of `bf`. ``data``: a pandas, polars or pyarrow table, or a dict of columns.
-    ``family``: a name, ``brmsfamily(...)``, default gaussian. ``prior``: from `set_prior`. ``sample_prior``: "no",
-    "yes" (adds ``prior_*`` draws) or "only" (leaves the likelihood out). ``functions``: your own functions that the
-    formula may call, by name. ``iter`` counts warm-up (default half). ``control``: ``adapt_delta``,
-    ``max_treedepth``. ``init``: None or "random" (uniform(-2, 2) unconstrained), 0, a radius, or values by
-    parameter (a dict, a list of one dict per chain, or a function that returns one). ``checkpoint``: a folder that a
-    killed run continues from with ``resume=True``, bit for bit. ``file``: save the fit there and read it back next
-    time; ``file_refit``: "never", "on_change", "always". ``time_budget``: seconds after which sampling stops with
-    the draws it has.
+    Args:
+        formula: text, ``"y ~ x + (x | g)"``, or the result of `bf`.
+        data: a pandas, polars or pyarrow table, or a dict of columns.
+        family: a name, R text or `brmsfamily`; gaussian if nothing is said here or in the formula.
+        prior: one or more `set_prior`; brms's defaults where nothing is said (`default_prior` shows them).
+        sample_prior: "no"; "yes" adds ``prior_*`` draws; "only" leaves the likelihood out.
+        functions: your own functions that the formula may call, by name.
+        contrasts: coding of factors, by column: ``"treatment"``, ``"sum"``, ... or a matrix.
+        chains: number of chains. iter: iterations of each, warm-up included.
+        warmup: iterations that adapt the sampler and are not kept; half of ``iter`` if not given.
+        thin: keep every ``thin``-th draw.
+        cores: threads that chains run on, all cores if not given. It changes the time, not the draws.
+        seed: a whole number; the same seed gives the same draws.
+        init: "random" or None (uniform(-2, 2) on the unconstrained scale), another radius, 0, or values by
+            parameter: a dict, a list with a dict for each chain, or a function that returns one.
+        control: ``adapt_delta`` (0.8) and ``max_treedepth`` (10).
+        algorithm: "sampling".
+        save_pars: ``{"group": False}`` does not keep the draws of group effects.
+        file: save the fit there and read it back next time.
+        file_refit: "never", "on_change" (formula, data or priors) or "always".
+        checkpoint: a folder from which a killed run goes on, bit for bit, with ``resume=True``.
+        resume: go on from ``checkpoint`` if it holds a run.
+        time_budget: seconds after which sampling stops with the draws it has.
+        chain_method: "threads" or "vectorized" (all chains as one array program).
+        drop_unused_levels: leave out levels of factors that no row has.
+        progress: whether to show progress.
+        brms_arguments: further arguments of brms's ``brm`` (``backend``, ``threads``, ``data2``, ...): those that
+            mean nothing here are accepted with a word.
 
-    Returns a `BayesFit`. Raises `FormulaError`, `DataError`, `PriorError` before anything is compiled, and
-    `SamplingError` when no starting point with a finite log density is found.
+    Returns:
+        A `BayesFit`; ``print(fit)`` shows brms's summary.
+
+    Raises:
+        FormulaError, DataError, PriorError: before anything is compiled.
+        SamplingError: no starting point with a finite log density was found, or a setting makes no sense.
+        TypeError: an argument that brms does not have either.
     """
     from . import io
     from .results.assemble import assemble
@@ -121,6 +157,10 @@ def brm(
         raise BayesmlmError(f'algorithm="{algorithm}" is not available yet; use algorithm="sampling"')
     if data is None:
         raise DataError("brm() needs data: pass a data frame, brm(formula, data=df)")
+    if checkpoint is not None and seed is None:
+        raise BayesmlmError(
+            "checkpoint= needs a seed: a resumed run must draw the same random numbers; pass seed=1"
+        )
     settings = sampler_settings(
         chains, iter, warmup, thin, cores, seed, control, time_budget=time_budget, chain_method=chain_method
     )
@@ -224,10 +264,13 @@ def sampler_settings(
 
 def _say_what_is_ignored(arguments: Mapping[str, Any]) -> None:
     for name, value in arguments.items():
-        if name not in NO_MEANING:
+        if name not in NO_MEANING and name not in REFUSED:
             raise TypeError(f"brm() got an unexpected argument {name!r}")
-        if value is not None:
-            inform(f"`{name}` has no meaning here and is ignored: {NO_MEANING[name]}.")
+        if value is None or (name in REFUSED and value is False):
+            continue
+        if name in REFUSED:
+            raise BayesmlmError(f"`{name}` is not available: {REFUSED[name]}")
+        inform(f"`{name}` has no meaning here and is ignored: {NO_MEANING[name]}.")
 
 
 def keeps_effects(design: Design, settings: SamplerSettings, save_pars: Any) -> bool:
@@ -254,7 +297,7 @@ def keeps_effects(design: Design, settings: SamplerSettings, save_pars: Any) -> 
     return False
 
 
-def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any) -> Any:
+def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any) -> PriorSet:
     """brms's ``default_prior()``/``get_prior()``: every prior the model has, and which can be set."""
     from .model.spec import outline
     from .priors.defaults import default_prior_table
@@ -264,7 +307,7 @@ def default_prior(formula: Any, data: Any, family: Any = None, **arguments: Any)
 
 def validate_prior(
     prior: Any, formula: Any, data: Any, family: Any = None, *, sample_prior: str = "no", **arguments: Any
-) -> Any:
+) -> PriorSet:
     """The full table of priors with ``prior`` put in; raises `PriorError` for one that matches nothing."""
     from .model.spec import outline
     from .priors.resolve import resolve
@@ -285,7 +328,7 @@ def standata(
     return arrays(prepare(formula, data, family, **arguments), prior_only=sample_prior == "only")
 
 
-def update(fit: Any, formula: Any = None, newdata: Any = None, **arguments: Any) -> Any:
+def update(fit: BayesFit, formula: Any = None, newdata: Any = None, **arguments: Any) -> BayesFit:
     """Fit again; what is not given is taken from ``fit``. ``formula`` may use ``.`` for the old sides."""
     from .formula.update import update_formula
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BayesFit"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BayesFit:
     """What `brm` returns. Frozen: nothing here changes after sampling.
 
@@ -40,11 +40,11 @@ class BayesFit:
     idata: xr.DataTree
     settings: SamplerSettings
     timings: Timings
-    call: Mapping[str, Any] = field(repr=False)
+    call: Mapping[str, Any]
     data_name: str = "data"
     integrated: tuple[str, ...] = ()
     complete: bool = True
-    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     # ---- what it is -------------------------------------------------------------------------------------------
     @property
@@ -148,7 +148,7 @@ class BayesFit:
         """brms's summary: prints as text, shows as HTML in a notebook, ``.fixed``, ``.random``, ``.spec_pars``."""
         return summarise(self, prob=prob, robust=robust, mc_se=mc_se, priors=priors)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
