@@ -189,6 +189,8 @@ def build_design(
 ) -> Design:
     """Formula and data to arrays. Raises `FormulaError` or `DataError`, before anything is compiled."""
     functions, contrasts = dict(functions or {}), dict(contrasts or {})
+    for name in contrasts:
+        frame[name]  # raises for a column that is not there
     _check_parameters(formula, family)
     predictors = formula.predictors(frame.names)
     fixed = _fixed_parameters(formula, family)
@@ -218,7 +220,10 @@ def build_design(
     blocks, slots = make_blocks(parts)
     designs = {}
     for name in order:
-        population = PopulationDesign.build(predictors[name], frame, state, functions, contrasts)
+        cell_means = formula.flag(name, "cmc") is not False
+        population = PopulationDesign.build(
+            predictors[name], frame, state, functions, contrasts, cell_means=cell_means
+        )
         own = [(part, slot) for (p, part), slot in zip(parts, slots, strict=True) if p == name]
         center = formula.flag(name, "center") is not False
         centred = center and predictors[name].intercept and not predictors[name].explicit_intercept

@@ -22,6 +22,8 @@ from numpyro.distributions import biject_to
 
 from ..families.base import Family
 from ..families.links import LINKS
+from ..inference.x64 import x64
+from ..priors.lkj import LKJCholesky
 from ..priors.numpyro_prior import PriorDistribution
 from ..priors.resolve import VectorPrior
 from .blocks import Slot
@@ -59,8 +61,7 @@ class Site:
         if self.kind == "standard_normal":
             return dist.Normal(0.0, 1.0).expand(self.shape).to_event(len(self.shape))
         if self.kind == "lkj":
-            lkj = dist.LKJCholesky(self.shape[-1], constants["eta"])
-            return lkj.expand(self.shape[:-2]).to_event(1) if len(self.shape) > 2 else lkj
+            return LKJCholesky(dict(constants), self.shape)
         assert self.prior is not None
         return PriorDistribution(self.prior.structure(), constants, shape=self.shape)
 
@@ -191,6 +192,19 @@ class Structure:
         lprior = sum((v for name, v in log_priors.items() if not name.startswith("z_")), jnp.zeros(()))
         return {**kept, **derived, "lprior": lprior}
 
+    def explain(self, q: Array, data: Any) -> tuple[str | None, int | None]:
+        """What keeps the density from being finite at ``q``: a site's name, or a row (from 0)."""
+        values, log_priors, _ = self._transformed(q, data)
+        for name, value in log_priors.items():
+            if not np.isfinite(value):
+                return name, None
+        if self.likelihood:
+            terms = self.log_likelihood(self.with_effects(values, data), data["design"], data["y"])
+            wrong = np.flatnonzero(~np.isfinite(np.asarray(terms)))
+            if wrong.size:
+                return None, int(wrong[0])
+        return None, None
+
     def derived(self, values: Values, data: Any) -> dict[str, Array]:
         """``b_Intercept`` of centred predictors, correlations and group effects."""
         out: dict[str, Array] = {}
@@ -261,6 +275,7 @@ class Program:
     structure: Structure
     data: Any = field(repr=False)
     names: Callable[[], tuple[str, ...]] = field(repr=False)
+    row_name: Callable[[int], str] = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -289,6 +304,17 @@ class Program:
     def constrain(self, q: Array, data: Any) -> dict[str, Array]:
         """See `Structure.constrain`."""
         return self.structure.constrain(q, data)
+
+    def explain(self, q: Array) -> str | None:
+        """In words, what keeps the log density from being finite at ``q``, if that can be told."""
+        with x64():
+            site, row = self.structure.explain(jnp.asarray(q), self.data)
+        if site is not None:
+            return f"The prior density of {site} is not finite there."
+        if row is not None:
+            value = f"{self.data['y'][row]:g}"
+            return f"The first row whose log density is not finite is {self.row_name(row)}, with response {value}."
+        return None
 
 
 class ResponseDistribution(dist.Distribution):  # type: ignore[misc]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..inference.x64 import x64
+from ..priors.lkj import lkj_constants
 from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline
 from ..priors.resolve import ResolvedPriors, VectorPrior
 from .blocks import GroupBlock
@@ -29,7 +30,7 @@ class ModelSpec:
     @property
     def program(self) -> Program:
         """The model as an engine takes it."""
-        return Program(self.structure, self.data, self.coordinate_names)
+        return Program(self.structure, self.data, self.coordinate_names, self.design.frame.row_name)
 
     def coordinate_names(self) -> tuple[str, ...]:
         """Which parameter, in brms's names, each unconstrained coordinate belongs to."""
@@ -150,7 +151,7 @@ def _data(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[str
         constants[site.name] = {} if site.prior is None else site.prior.constants()
     for block in design.blocks:
         if block.has_correlations:
-            constants[f"L_{block.site}"] = {"eta": np.float64(priors.lkj(block.group))}
+            constants[f"L_{block.site}"] = lkj_constants(priors.lkj(block.group), block.size)
     data: dict[str, Any] = {
         "design": design.arrays(),
         "y": design.response.values,
