@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["fingerprint", "load", "save", "with_suffix"]
 
 FORMAT = 1
-FRAME_GROUP = "model_frame"
+FRAME_GROUP = "bayesmlm"
+DESCRIPTION = "description"
 
 
 def save(fit: BayesFit, path: Any) -> None:
@@ -48,17 +49,16 @@ def save(fit: BayesFit, path: Any) -> None:
         }
     )
     tree.attrs.update(fit.idata.attrs)
-    tree.attrs["bayesmlm"] = json.dumps(_description(fit))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    os.close(handle)
+    # Written beside the target, so that the last step is a rename within one file system.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         tree.to_netcdf(temporary, engine="h5netcdf")
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -80,9 +80,9 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
             tree = opened.load()
     except (OSError, ValueError, KeyError) as error:
         raise BayesmlmError(f"{target} is not a saved fit, or is damaged: {error}") from error
-    if "bayesmlm" not in tree.attrs:
+    if FRAME_GROUP not in tree.children:
         raise BayesmlmError(f"{target} is not a fit saved by bayesmlm")
-    about = json.loads(tree.attrs.pop("bayesmlm"))
+    about = json.loads(str(tree[FRAME_GROUP].dataset[DESCRIPTION].item()))
     if about["format"] > FORMAT:
         raise BayesmlmError(
             f"{target} was written by a later version of bayesmlm ({about['version']}); upgrade to read it"
@@ -203,34 +203,33 @@ def _read_priors(rows: list[dict[str, Any]]) -> Any:
 
 
 def _frame_group(fit: BayesFit) -> xr.Dataset:
+    """The rows of data used, and the description, as variables: HDF5 attributes end at 64 kB."""
     import xarray as xr
 
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] = {DESCRIPTION: ((), json.dumps(_description(fit)))}
     frame = fit.design.frame
     for position, name in enumerate(frame.names):
-        column = frame.columns[name]
+        column, key = frame.columns[name], f"column{position}"
         if isinstance(column, Factor):
-            about = {
-                "kind": "factor",
-                "levels": json.dumps(list(column.levels)),
-                "ordered": int(column.ordered),
-            }
-            values: Any = column.codes
+            about = {"kind": "factor", "ordered": int(column.ordered), "text": int(column.text)}
+            variables[key] = (("row",), column.codes, {"name": name, **about})
+            variables[f"{key}_levels"] = ((f"{key}_level",), np.array(column.levels, dtype=object))
         else:
             about = {"kind": "numeric", "integer": int(column.integer), "logical": int(column.logical)}
-            values = column.values
-        variables[f"column{position}"] = (("row",), values, {"name": name, **about})
+            dims = ("row", f"{key}_part")[: column.values.ndim]
+            variables[key] = (dims, column.values, {"name": name, **about})
     return xr.Dataset(variables)
 
 
 def _read_frame(dataset: xr.Dataset) -> Frame:
     columns: dict[str, Any] = {}
-    for variable in dataset.data_vars.values():
+    for key, variable in dataset.data_vars.items():
         about = variable.attrs
-        if about["kind"] == "factor":
-            levels = tuple(json.loads(about["levels"]))
-            columns[about["name"]] = Factor(variable.values.astype(np.int32), levels, bool(about["ordered"]))
-        else:
-            values = variable.values.astype(np.float64)
+        if about.get("kind") == "factor":
+            levels = tuple(str(level) for level in dataset[f"{key}_levels"].to_numpy())
+            codes = variable.to_numpy().astype(np.int32)
+            columns[about["name"]] = Factor(codes, levels, bool(about["ordered"]), text=bool(about["text"]))
+        elif about.get("kind") == "numeric":
+            values = variable.to_numpy().astype(np.float64)
             columns[about["name"]] = Numeric(values, bool(about["integer"]), bool(about["logical"]))
     return Frame.from_columns(columns)

@@ -65,7 +65,6 @@ UNAVAILABLE_OPTIONS: dict[str, str] = {
 
 UNAVAILABLE_FLAGS: dict[str, tuple[object, str]] = {
     "nl": (True, "non-linear formulas"),
-    "cmc": (False, "formulas without cell-mean coding"),
     "sparse": (True, "sparse design matrices"),
     "decomp": ("QR", "QR decompositions of the design"),
 }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.columns import Factor
-from ..errors import ConvergenceWarning
+from ..errors import BayesmlmWarning, ConvergenceWarning
 from ..inference.protocol import Draws
 from ..priors.vector import VectorPrior, draw_prior
 from . import layout
@@ -44,6 +44,8 @@ def assemble(
     tree = tree_from_sites(spec, draws.samples, draws.stats, priors)
     timings = replace(draws.timings, setup=draws.timings.setup + setup)
     fit = BayesFit(spec, tree, draws.settings, timings, call, complete=draws.complete)
+    for note in draws.notes:
+        warnings.warn(note, BayesmlmWarning, stacklevel=3)
     for message in diagnose(fit):
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
     timings.after += time.perf_counter() - started

@@ -97,7 +97,8 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
         design = fit.spec.design.arrays() if include is None else _mask(fit, include)
     else:
         frame = request.newdata if isinstance(request.newdata, Frame) else Frame.from_any(request.newdata)
-        check_finite(frame)
+        used = fit.spec.design.variables
+        check_finite(frame, [name for name in used if name in frame.columns])
         design, new = fit.spec.design.new_arrays(frame, include or _everything, request.allow_new_levels)
         values = _extend(fit, values, new, request.sample_new_levels, rng)
         if kind == "log_likelihood":

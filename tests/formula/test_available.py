@@ -32,7 +32,6 @@ REFUSED = {
     "bf(y ~ x, nlf(sigma ~ z))": "non-linear formulas (`sigma ~ z`) are not available yet",
     "bf(y ~ x, decomp = 'QR')": "QR decompositions of the design (`y ~ x`) are not available yet",
     "bf(y ~ x, sparse = TRUE)": "sparse design matrices (`y ~ x`) are not available yet",
-    "bf(y ~ x) + lf(sigma ~ z, cmc = FALSE)": "cell-mean coding (`sigma ~ z`) are not available yet",
     "mvbf(y ~ x, z ~ x)": "models of several responses are not available yet",
 }
 
