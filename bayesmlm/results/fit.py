@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BayesFit"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BayesFit:
     """What `brm` returns. Frozen: nothing here changes after sampling.
 
@@ -44,7 +44,7 @@ class BayesFit:
     data_name: str = "data"
     integrated: tuple[str, ...] = ()
     complete: bool = True
-    _cache: dict[Any, Any] = field(default_factory=dict, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict)
 
     # ---- what it is -------------------------------------------------------------------------------------------
     @property
