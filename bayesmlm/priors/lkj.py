@@ -38,7 +38,7 @@ class _Factors(constraints.Constraint):  # type: ignore[misc]
         self._event_dim = event_dim
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """2, and one more for each leading axis."""
         return self._event_dim
 
