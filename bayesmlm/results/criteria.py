@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,18 +165,43 @@ def waic(source: Any) -> Criterion:
     elpd = density - penalty
     note = _p_waic_note(penalty)
     if note:
-        warnings.warn(note, BayesmlmWarning, stacklevel=2)
+        warnings.warn(note, BayesmlmWarning, stacklevel=3)
     pointwise = {"elpd_waic": elpd, "p_waic": penalty, "waic": -2 * elpd}
     return Criterion("waic", *_tables(pointwise), given.chains * given.draws, given.response)
 
 
-def loo(source: Any) -> Loo:
+def loo(source: Any, *, moment_match: bool = False, k_threshold: float | None = None) -> Loo:
     """Leave-one-out cross-validation by Pareto-smoothed importance sampling.
 
     ``source``: as for `waic`. Relative efficiencies are those of the likelihood over the chains, as in brms.
-    Warns when a Pareto k is above the threshold.
+    ``moment_match``: improve the observations whose Pareto k exceeds ``k_threshold`` (default: that of the table,
+    `Loo.k_threshold`) by moment matching (`bayesmlm.results.moment_match`); needs a `BayesFit`. Warns when a
+    Pareto k stays above the threshold.
     """
     given = _log_likelihood(source)
+    if moment_match and (isinstance(source, np.ndarray) or source is given):
+        raise BayesmlmError(
+            "moment_match=True needs the fitted model, not an array of log-likelihoods: use fit.loo(moment_match=True)"
+        )
+    result = _importance_sampling(given)
+    threshold = result.k_threshold if k_threshold is None else k_threshold
+    rows = result.pareto_k_ids(threshold)
+    if moment_match and len(rows):
+        result = _moment_matched(source, result, rows, threshold)
+    bad = len(result.pareto_k_ids())
+    if bad:
+        have = "observation has" if bad == 1 else "observations have"
+        advice = "" if moment_match else " fit.loo(moment_match=True) may help."
+        warnings.warn(
+            f"{bad} {have} a Pareto k above {result.k_threshold:.2g}: the model changes so much without "
+            f"such an observation that its contribution to elpd_loo is not reliable.{advice}",
+            BayesmlmWarning,
+            stacklevel=3,
+        )
+    return result
+
+
+def _importance_sampling(given: LogLikelihood) -> Loo:
     draws = given.chains * given.draws
     elpd, density, mcse, k, effective, efficiency = np.empty((6, given.rows))
     for rows, values in given.by_row():
@@ -194,17 +219,27 @@ def loo(source: Any) -> Loo:
         "looic": -2 * elpd,
         "influence_pareto_k": k,
     }
-    result = Loo("loo", *_tables(pointwise), draws, given.response, effective, efficiency)
-    bad = len(result.pareto_k_ids())
-    if bad:
-        have = "observation has" if bad == 1 else "observations have"
-        warnings.warn(
-            f"{bad} {have} a Pareto k above {result.k_threshold:.2g}: the model changes so much without "
-            "such an observation that its contribution to elpd_loo is not reliable.",
-            BayesmlmWarning,
-            stacklevel=2,
-        )
-    return result
+    return Loo("loo", *_tables(pointwise), draws, given.response, effective, efficiency)
+
+
+def _moment_matched(fit: Any, before: Loo, rows: NDArray[np.intp], threshold: float) -> Loo:
+    """``before`` with the values of ``rows`` replaced by those of moment matching."""
+    from .moment_match import moment_match
+
+    found = moment_match(fit, rows, before.efficiency[rows], threshold)
+    columns = {str(name): values.to_numpy().copy() for name, values in before.pointwise.items()}
+    density = columns["p_loo"] + columns["elpd_loo"]
+    columns["elpd_loo"][rows] = found.elpd
+    columns["mcse_elpd_loo"][rows] = _mcse_elpd(
+        found.log_likelihood, found.log_weights, found.elpd, before.efficiency[rows]
+    )
+    columns["p_loo"] = density - columns["elpd_loo"]
+    columns["looic"] = -2 * columns["elpd_loo"]
+    columns["influence_pareto_k"][rows] = found.pareto_k
+    effective = before.effective.copy()
+    effective[rows] = found.effective
+    estimates, pointwise = _tables(columns)
+    return replace(before, estimates=estimates, pointwise=pointwise, effective=effective)
 
 
 def loo_compare(*models: Any, criterion: str = "loo", model_names: Sequence[str] | None = None) -> Comparison:

@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import BayesmlmError
 from .convergence import ess_unsplit
 
 if TYPE_CHECKING:
     from .fit import BayesFit
 
-__all__ = ["LogLikelihood", "log_mean_exp", "log_weights", "relative_efficiency"]
+__all__ = [
+    "LogLikelihood",
+    "draws_of_all_sites",
+    "log_mean_exp",
+    "log_weights",
+    "relative_efficiency",
+    "take_rows",
+]
 
-BLOCK_VALUES = 1 << 25
-"""Values in a block of rows: 256 MB."""
+BLOCK_VALUES = 1 << 22
+"""Values in a block of rows: 32 MB, of which the criteria make some ten copies."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,9 @@ class LogLikelihood:
         draws = fit.ndraws // chains
 
         def block(start: int, stop: int) -> NDArray[np.float64]:
-            whole = (start, stop) == (0, rows)
-            newdata = None if whole else fit.design.frame.take(np.arange(start, stop))
-            return fit.log_lik(newdata).reshape(chains, draws, stop - start)
+            if (start, stop) == (0, rows):
+                return fit.log_lik(None).reshape(chains, draws, rows)
+            return _log_likelihood_of_rows(fit, start, stop).reshape(chains, draws, stop - start)
 
         return cls(chains, draws, rows, block, fit.design.response.values)
 
@@ -65,6 +73,36 @@ class LogLikelihood:
             stop = min(start + step, self.rows)
             values = np.ascontiguousarray(np.moveaxis(self.block(start, stop), 2, 0))
             yield slice(start, stop), values
+
+
+def draws_of_all_sites(fit: BayesFit) -> dict[str, NDArray[np.float64]]:
+    """All draws of all parameters by program name, chains joined. Raises `BayesmlmError` when those of group
+    effects were not kept."""
+    values = fit.site_values(np.arange(fit.ndraws))
+    for block in fit.design.blocks:
+        if f"r_{block.site}" not in values:
+            raise BayesmlmError(
+                f"draws of the group effects of `{block.group}` were not kept: fit again with "
+                'save_pars={"group": True}'
+            )
+    return values
+
+
+def take_rows(arrays: Any, start: int, stop: int) -> Any:
+    """The rows from ``start`` to ``stop`` of a design as `Design.arrays` gives it: every array in it."""
+    if isinstance(arrays, dict):
+        return {name: take_rows(value, start, stop) for name, value in arrays.items()}
+    if isinstance(arrays, tuple):
+        return tuple(take_rows(value, start, stop) for value in arrays)
+    return arrays[start:stop]
+
+
+def _log_likelihood_of_rows(fit: BayesFit, start: int, stop: int) -> NDArray[np.float64]:
+    """(draws, rows) weighted log-likelihood of some rows of the data that were fitted."""
+    from .predict import run_blocks
+
+    design = take_rows({**fit.design.arrays(), **fit.design.response_arrays()}, start, stop)
+    return run_blocks(fit.spec.structure, "log_likelihood", draws_of_all_sites(fit), design, "mu", 0)
 
 
 def relative_efficiency(values: NDArray[np.float64]) -> NDArray[np.float64]:
