@@ -10,7 +10,7 @@ from ..support import local_data, reference
 from .tolerances import disagreements
 
 CASES = [
-    ("seed_fit", "brms_seed_hsbsub_crlv_int"),
+    ("seed_long_fit", "brms_seed_hsbsub_crlv_int"),
     ("sleepstudy_fit", "brms_sleepstudy_gaussian"),
     ("cbpp_fit", "brms_cbpp_binomial"),
     ("epilepsy_fit", "brms_epilepsy_poisson"),

@@ -38,19 +38,21 @@ def test_expected_responses_agree_with_brms(seed_fit, key, re_formula):
     head = BRMS[key]
     ours = seed_fit.posterior_epred(re_formula=re_formula)[:, : len(head["Estimate"])]
     sd = np.asarray(head["Est.Error"])
-    # Effective sample sizes of some 2000 and more: 5 standard errors of a mean are about 0.1 sd.
-    np.testing.assert_allclose((ours.mean(axis=0) - head["Estimate"]) / sd, 0, atol=0.12)
-    np.testing.assert_allclose(ours.std(axis=0) / sd, 1, atol=0.08)
+    # Some 1200 effective draws or more: 5 standard errors of a mean are 0.14 sd, of an sd 0.1 of it.
+    np.testing.assert_allclose((ours.mean(axis=0) - head["Estimate"]) / sd, 0, atol=0.14)
+    np.testing.assert_allclose(ours.std(axis=0) / sd, 1, atol=0.1)
 
 
 @pytest.mark.parametrize("effect", ["meanses", "sector", "ses_cmc", "sector:ses_cmc"])
-def test_conditional_effects_agree_with_brms(seed_fit, effect):
-    compare_effects(seed_fit.conditional_effects()[effect], BRMS["conditional_effects"][effect], effect)
+def test_conditional_effects_agree_with_brms(seed_long_fit, effect):
+    compare_effects(seed_long_fit.conditional_effects()[effect], BRMS["conditional_effects"][effect], effect)
 
 
-def test_the_seed_course_plots_the_interaction(seed_fit):
+def test_the_seed_course_plots_the_interaction(seed_long_fit):
     name = "ses_cmc:sector"
-    compare_effects(seed_fit.conditional_effects(name)[name], BRMS["interaction_grid_seed_plot"][name], name)
+    compare_effects(
+        seed_long_fit.conditional_effects(name)[name], BRMS["interaction_grid_seed_plot"][name], name
+    )
 
 
 def compare_effects(ours, theirs, effect):
@@ -58,9 +60,9 @@ def compare_effects(ours, theirs, effect):
     for variable in effect.split(":"):
         np.testing.assert_allclose(ours[variable], theirs[variable], rtol=1e-10, atol=1e-10)
     se = theirs["se__"]
-    assert (np.abs(ours["estimate__"] - theirs["estimate__"]) / se).max() < 0.1
+    assert (np.abs(ours["estimate__"] - theirs["estimate__"]) / se).max() < 0.05
     for bound in ("lower__", "upper__"):
-        assert (np.abs(ours[bound] - theirs[bound]) / se).max() < 0.2
+        assert (np.abs(ours[bound] - theirs[bound]) / se).max() < 0.1
 
 
 def test_group_level_tables_agree_with_brms(seed_fit):
@@ -70,7 +72,7 @@ def test_group_level_tables_agree_with_brms(seed_fit):
         for name, expected in BRMS[key]["id"].items():
             ours = table[table["coef"] == name].set_index("level").loc[expected["rownames"]]
             sd = np.asarray(expected["Est.Error"])
-            np.testing.assert_allclose((ours["Estimate"] - expected["Estimate"]) / sd, 0, atol=0.12)
+            np.testing.assert_allclose((ours["Estimate"] - expected["Estimate"]) / sd, 0, atol=0.14)
             np.testing.assert_allclose(ours["Est.Error"] / sd, 1, atol=0.1)
     varcorr = seed_fit.VarCorr()
     assert list(varcorr.columns) == [
@@ -189,14 +191,19 @@ def test_file_is_reused_and_refitted_on_change(tmp_path):
     assert third.nobs == 90
 
 
-def test_model_runs_in_numpyro_and_prints(seed_fit):
+def test_the_model_runs_in_numpyro():
     import jax
     from numpyro.infer import MCMC, NUTS
 
+    data = bm.load_dataset("sleepstudy")
+    fit = bm.brm("Reaction ~ Days + (1 | Subject)", data, chains=1, iter=20, seed=1, progress=False)
     with jax.enable_x64(True):
-        mcmc = MCMC(NUTS(seed_fit.model), num_warmup=5, num_samples=5, progress_bar=False)
+        mcmc = MCMC(NUTS(fit.model), num_warmup=5, num_samples=5, progress_bar=False)
         mcmc.run(jax.random.key(0))
-    assert mcmc.get_samples()["r_id"].shape == (5, 16, 2)
+    assert mcmc.get_samples()["r_Subject"].shape == (5, 18, 1)
+
+
+def test_the_model_prints(seed_fit):
     code = seed_fit.model_code
     compile(code, "model", "exec")
     assert "LKJCholesky(2, 1)" in code
