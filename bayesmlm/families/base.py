@@ -80,6 +80,8 @@ class Family:
     log_base_measure: Callable[[Array, Parameters], Array] | None = None
     description: str = ""
     """The distribution in words and symbols, one line (shown in the documentation)."""
+    code: str = ""
+    """The distribution as NumPyro text (shown by ``fit.model_code``)."""
     additions: frozenset[str] = frozenset()
     """Response additions brms accepts besides ``weights``, ``subset`` and ``index``, which all families
     take."""

@@ -41,6 +41,7 @@ def _bernoulli_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 BERNOULLI = Family(
     name="bernoulli",
+    code="BernoulliProbs(mu)",
     description="1 with probability mu, else 0; variance mu (1 − mu)",
     parameters=(_MU,),
     support=Support(lower=0.0, upper=1.0, integer=True, advice="For counts out of n use `binomial`."),
@@ -80,6 +81,7 @@ def _binomial_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 BINOMIAL = Family(
     name="binomial",
+    code="BinomialProbs(mu, trials)",
     description="number of successes in `trials` trials of probability mu; mean mu trials, variance "
     "mu (1 − mu) trials",
     parameters=(_MU,),

@@ -50,6 +50,7 @@ def _gaussian_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 GAUSSIAN = Family(
     name="gaussian",
+    code="Normal(mu, sigma)",
     description="normal with mean mu and standard deviation sigma",
     parameters=(common.mu(common.REAL), common.SIGMA),
     support=Support(advice="Drop the row or give it a finite value."),
@@ -86,6 +87,7 @@ def _student_variance(p: Values, extra: Values) -> Array:
 
 STUDENT = Family(
     name="student",
+    code="StudentT(nu, mu, sigma)",
     description="Student t with nu degrees of freedom, location mu and scale sigma; variance "
     "sigma² nu / (nu − 2), infinite for nu ≤ 2",
     parameters=(common.mu(common.REAL), common.SIGMA, common.NU),
@@ -124,6 +126,7 @@ def _lognormal_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 LOGNORMAL = Family(
     name="lognormal",
+    code="LogNormal(mu, sigma)",
     description="log(y) is normal with mean mu and standard deviation sigma; mean exp(mu + sigma² / 2)",
     parameters=(common.mu(common.LOG_NORMAL), common.SIGMA),
     support=Support(
@@ -162,6 +165,7 @@ def _gamma_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 GAMMA = Family(
     name="gamma",
+    code="Gamma(shape, shape / mu)",
     description="gamma with mean mu and shape (rate shape / mu); variance mu² / shape",
     parameters=(common.mu(common.POSITIVE, lower=0.0), common.SHAPE),
     support=Support(
@@ -206,6 +210,7 @@ def _beta_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 BETA = Family(
     name="beta",
+    code="Beta(mu * phi, (1 - mu) * phi)",
     description="beta with mean mu and precision phi (shapes mu phi and (1 − mu) phi); variance "
     "mu (1 − mu) / (1 + phi)",
     parameters=(common.mu(common.PROBABILITY, lower=0.0, upper=1.0), common.PHI),

@@ -52,6 +52,7 @@ def _poisson_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 POISSON = Family(
     name="poisson",
+    code="Poisson(mu)",
     description="Poisson with mean mu; variance mu",
     parameters=(common.mu(common.COUNT, lower=0.0),),
     support=_COUNTS,
@@ -88,6 +89,7 @@ def _negbinomial_cdf(y: Array, p: Values, extra: Values) -> Array:
 
 NEGBINOMIAL = Family(
     name="negbinomial",
+    code="NegativeBinomial2(mu, shape)",
     description="negative binomial with mean mu and shape; variance mu + mu² / shape",
     parameters=(common.mu(common.COUNT, lower=0.0), common.SHAPE),
     support=_COUNTS,

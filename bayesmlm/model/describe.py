@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..priors.distributions import PriorDensity
+    from ..priors.vector import VectorPrior
     from .blocks import GroupBlock
     from .design import PredictorDesign
     from .spec import ModelSpec
@@ -126,14 +129,11 @@ def model_code(spec: ModelSpec) -> str:
     lines = [f"def model(X, y, codes, Z{extra}):", *_prior_lines(spec), *_effect_lines(spec)]
     for parameter, p in spec.design.predictors.items():
         eta = " + ".join(_predictor_terms(spec, parameter, p)) or "0.0"
-        lines.append(f"    {parameter} = {eta if p.link == 'identity' else f'inverse_{p.link}({eta})'}")
+        lines.append(f"    {parameter} = {INVERSE_LINKS.get(p.link, f'inverse_{p.link}({{}})').format(eta)}")
     lines += [f"    {name} = {value:g}  # fixed" for name, value in spec.design.fixed.items()]
     if spec.structure.likelihood:
-        names = [p.name for p in spec.design.family.parameters] + list(spec.design.response.extra)
-        arguments = ", ".join(f"{name}={name}" for name in names)
         weighted = "" if spec.design.response.weights is None else "  # log density times the weights"
-        family = spec.design.family.name.capitalize()
-        lines.append(f"    numpyro.sample('y', {family}({arguments}), obs=y){weighted}")
+        lines.append(f"    numpyro.sample('y', {spec.design.family.code}, obs=y){weighted}")
     return "\n".join(lines)
 
 
@@ -144,7 +144,7 @@ def _prior_lines(spec: ModelSpec) -> list[str]:
     }
     for site in spec.structure.sites:
         if site.prior is not None:
-            prior = _prior_code(site.prior.describe())
+            prior = _prior_code(site.prior)
         elif site.kind == "lkj":
             size, eta = sizes[site.name]
             prior = f"LKJCholesky({size}, {eta:g})"
@@ -181,8 +181,33 @@ def _variable(site: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in site)
 
 
-def _prior_code(priors: tuple[str, ...]) -> str:
-    unique = list(dict.fromkeys(priors))
-    if len(unique) == 1:
-        return unique[0] + (f".expand([{len(priors)}])" if len(priors) > 1 else "")
-    return "Vector(" + ", ".join(priors) + ")"
+INVERSE_LINKS = {"identity": "{}", "log": "jnp.exp({})", "logit": "jax.nn.sigmoid({})"}
+
+NUMPYRO_NAMES = {
+    "std_normal": "Normal",
+    "student_t": "StudentT",
+    "inv_gamma": "InverseGamma",
+    "lognormal": "LogNormal",
+    "double_exponential": "Laplace",
+    "chi_square": "Chi2",
+}
+"""NumPyro's names of Stan's densities where they are not the capitalised ones."""
+
+
+def _prior_code(prior: VectorPrior) -> str:
+    elements = [_density_code(density, prior.lower, prior.upper) for density in prior.densities]
+    if len(set(elements)) == 1:
+        return elements[0] + (f".expand([{len(elements)}])" if len(elements) > 1 else "")
+    return f"Vector({', '.join(elements)})"
+
+
+def _density_code(density: PriorDensity | None, lower: float, upper: float) -> str:
+    if density is None:
+        return "ImproperUniform(real)" if lower == -inf else f"ImproperUniform(greater_than({lower:g}))"
+    name = NUMPYRO_NAMES.get(density.name, density.name.title().replace("_", ""))
+    if density.is_constant:
+        return f"Delta({density.arguments[0]:g})"
+    code = f"{name}({', '.join(f'{a:g}' for a in density.arguments)})"
+    low, high = density.support
+    bounds = [f"low={lower:g}"] * (lower > low) + [f"high={upper:g}"] * (upper < high)
+    return f"TruncatedDistribution({', '.join([code, *bounds])})" if bounds else code
