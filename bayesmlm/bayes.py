@@ -119,7 +119,8 @@ def brm(
         sample_prior: "no"; "yes" adds ``prior_*`` draws; "only" leaves the likelihood out.
         functions: your own functions that the formula may call, by name.
         contrasts: coding of factors, by column: ``"treatment"``, ``"sum"``, ... or a matrix.
-        chains: number of chains. iter: iterations of each, warm-up included.
+        chains: number of chains.
+        iter: iterations of each chain, warm-up included.
         warmup: iterations that adapt the sampler and are not kept; half of ``iter`` if not given.
         thin: keep every ``thin``-th draw.
         cores: threads that chains run on, all cores if not given. It changes the time, not the draws.

@@ -37,7 +37,8 @@ def plot_forest(
         fit: a fit or its DataTree.
         variables: as in `as_draws_df`; default the population-level effects without the intercepts, or with them
             if there is nothing else. Group effects (``"r_id"``) get a panel for each coefficient.
-        prob, prob_outer: widths of the thick and of the thin interval.
+        prob: width of the thick interval.
+        prob_outer: width of the thin one.
         order: "value" sorts by the median (default for group effects), "name" keeps the order of the draws.
         models: further fits to show beside this one, in other colours, named by ``model_names``.
     """

@@ -116,7 +116,8 @@ def pp_check(
             of "intervals", "ribbon" and "error_scatter_avg_vs_x".
         stat: for "stat" a name (mean, median, sd, var, mad, min, max) or a function of a vector; for "stat_2d" two.
         newdata: other data, the response included. seed: of the draws.
-        prob, prob_outer: widths of the inner and outer intervals. bins: of histograms.
+        prob: width of the inner intervals.
+        prob_outer: width of the outer ones. bins: of histograms.
         style: of the rootogram: "standing", "hanging" or "suspended".
         kwargs: ``re_formula``, ``allow_new_levels``, ``sample_new_levels`` of `posterior_predict`.
 
