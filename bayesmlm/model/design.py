@@ -9,39 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.columns import Numeric
 from ..data.frame import Frame
 from ..data.model_frame import complete_rows
-from ..errors import DataError, FormulaError, NewDataError
+from ..errors import DataError, FormulaError
 from ..families.base import Family
-from ..families.response import addition_problem, code_response
 from ..formula import BayesFormula, Formula
-from ..formula.evaluate import TransformState, evaluate
-from ..formula.nodes import Call, Name, Node, Number
+from ..formula.evaluate import TransformState
+from ..formula.nodes import Name, Node
 from ..formula.predictor import Predictor
-from ..formula.unparse import unparse
 from ..formula.walk import variables
 from ..terms.group import GroupColumns, NewLevels
 from ..terms.population import PopulationDesign, report_rank
 from .blocks import GroupBlock, Slot, make_blocks
+from .response import ResponseDesign, additions, numeric_column
 
 __all__ = ["Design", "PredictorDesign", "ResponseDesign", "build_design"]
 
 Functions = Mapping[str, Callable[..., Any]]
-
-
-@dataclass(frozen=True)
-class ResponseDesign:
-    """The left-hand side. ``values``: (n,) coded response; ``extra``: (n,) arrays the additions supply
-    (``trials``); ``weights``: (n,) multipliers of the log-likelihood or None; ``levels``: names of the response
-    categories when two values were coded as 0 and 1; ``is_factor``: they were not numbers."""
-
-    name: str
-    values: NDArray[np.float64]
-    extra: Mapping[str, NDArray[np.float64]]
-    weights: NDArray[np.float64] | None
-    levels: tuple[str, ...] = ()
-    is_factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,35 +131,13 @@ class Design:
         return {"predictors": predictors, "codes": codes, "extra": self.new_extra(frame)}, new_levels
 
     def new_extra(self, frame: Frame) -> dict[str, NDArray[np.float64]]:
-        """What the response additions supply for new data (``trials``), the response itself excluded."""
-        additions = {c.function: c for c in self.formula.main.additions}
-        return {
-            name: _addition(additions[name], frame, self.state.frozen(), self.functions, self.formula.main)
-            for name in self.response.extra
-        }
-
-    def response_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """The coded response as ``y`` and, if the model has them, ``weights``."""
-        weights = self.response.weights
-        return {"y": self.response.values, **({} if weights is None else {"weights": weights})}
+        """What the response additions supply for new data (``trials``), weights excluded."""
+        return additions(self.formula.main, self.response.extra, frame, self.state.frozen(), self.functions)
 
     def new_response(self, frame: Frame) -> dict[str, NDArray[np.float64]]:
-        """`response_arrays` of new data, coded as the training data's.
-
-        Raises `NewDataError` when the response is missing, `DataError` when it is outside the support.
-        """
-        node = self.formula.main.response
-        assert node is not None
-        state, source = self.state.frozen(), self.formula.main.source
-        column = evaluate(node, frame, state, self.functions, source)
-        values, _ = code_response(self.family, column, self.response.name, levels=self.response.levels)
-        if np.isnan(values).any():
-            raise NewDataError(f"the response `{self.response.name}` has missing values in the new data")
-        self.family.check(values, self.new_extra(frame), frame.rows.tolist())
-        call = self.formula.main.addition("weights")
-        if call is None:
-            return {"y": values}
-        return {"y": values, "weights": _addition(call, frame, state, self.functions, self.formula.main)}
+        """The coded response of new data as ``y``, and ``weights`` if the model has them; see `ResponseDesign`."""
+        state = self.state.frozen()
+        return self.response.new_arrays(self.formula.main, self.family, frame, state, self.functions)
 
 
 def build_design(
@@ -210,7 +172,7 @@ def build_design(
             f"unused levels of `{v}` were dropped: {', '.join(names)}" for v, names in unused.items()
         ]
     state = TransformState()
-    response = _response(formula.main, family, frame, state, functions)
+    response = ResponseDesign.build(formula.main, family, frame, state, functions)
     order = [p.name for p in family.parameters if p.name in predictors]
     parts: list[tuple[str, GroupColumns]] = []
     for name in order:
@@ -289,57 +251,11 @@ def _offset(
 ) -> NDArray[np.float64] | None:
     if not predictor.offsets:
         return None
-    total = np.zeros(frame.n_rows)
-    for node in predictor.offsets:
-        column = evaluate(node, frame, state, functions, predictor.source)
-        if not isinstance(column, Numeric) or column.values.ndim != 1:
-            raise FormulaError("an offset must be one numeric column", predictor.source, node.span)
-        total = total + column.values
-    return total
-
-
-def _response(
-    formula: Formula, family: Family, frame: Frame, state: TransformState, functions: Functions
-) -> ResponseDesign:
-    if formula.response is None:
-        raise FormulaError("the formula has no response; write `y ~ ...`", formula.source, (0, 1))
-    given = {call.function: call for call in formula.additions}
-    name = unparse(formula.response)
-    problem = addition_problem(family, given, name)
-    if problem is not None:
-        at, reason = problem
-        raise FormulaError(reason, formula.source, given.get(at, formula.response).span)
-    column = evaluate(formula.response, frame, state, functions, formula.source)
-    values, levels = code_response(family, column, name)
-    extra = {key: _addition(call, frame, state, functions, formula) for key, call in given.items()}
-    weights = extra.pop("weights", None)
-    if weights is not None and (weights < 0).any():
-        row = int(np.flatnonzero(weights < 0)[0]) + 1
-        raise DataError(f"weights must not be negative; row {row} has {weights[row - 1]:g}")
-    family.check(values, extra, frame.rows.tolist())
-    is_factor = not isinstance(column, Numeric) or column.logical
-    return ResponseDesign(name, values, extra, weights, levels, is_factor)
-
-
-def _addition(
-    call: Call, frame: Frame, state: TransformState, functions: Functions, formula: Formula
-) -> NDArray[np.float64]:
-    value, scale = None, False
-    for argument in call.arguments:
-        if argument.name == "scale" and call.function == "weights":
-            scale = isinstance(argument.value, Name) and argument.value.name in ("TRUE", "T")
-        elif value is None and argument.value is not None:
-            value = argument.value
-        else:
-            raise FormulaError(f"`{call.function}()` takes one variable", formula.source, call.span)
-    if value is None:
-        raise FormulaError(f"`{call.function}()` needs a variable or a number", formula.source, call.span)
-    if isinstance(value, Number):
-        return np.full(frame.n_rows, value.value)
-    column = evaluate(value, frame, state, functions, formula.source)
-    if not isinstance(column, Numeric) or column.values.ndim != 1:
-        raise FormulaError(f"`{call.function}()` needs a numeric variable", formula.source, value.span)
-    return column.values / column.values.mean() if scale else column.values
+    columns = [
+        numeric_column(node, frame, state, functions, predictor.source, "an offset")
+        for node in predictor.offsets
+    ]
+    return np.sum(columns, axis=0)
 
 
 def _check_parameters(formula: BayesFormula, family: Family) -> None:

@@ -104,7 +104,7 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
         if kind == "log_likelihood":
             design |= fit.spec.design.new_response(frame)
     if kind == "log_likelihood" and request.newdata is None:
-        design |= fit.spec.design.response_arrays()
+        design |= fit.spec.design.response.arrays()
     values = _without_stored_effects(fit, values, design)
     return run_blocks(structure, kind, values, design, dpar, request.seed)
 

@@ -101,7 +101,7 @@ def _log_likelihood_of_rows(fit: BayesFit, start: int, stop: int) -> NDArray[np.
     """(draws, rows) weighted log-likelihood of some rows of the data that were fitted."""
     from .predict import run_blocks
 
-    design = take_rows({**fit.design.arrays(), **fit.design.response_arrays()}, start, stop)
+    design = take_rows({**fit.design.arrays(), **fit.design.response.arrays()}, start, stop)
     return run_blocks(fit.spec.structure, "log_likelihood", draws_of_all_sites(fit), design, "mu", 0)
 
 
