@@ -16,6 +16,9 @@ from bayesmlm.results.layout import draws_array
 
 from .tolerances import FACTOR
 
+# Many runs here are as short as their question allows.
+pytestmark = pytest.mark.filterwarnings("ignore::bayesmlm.ConvergenceWarning")
+
 prior = bm.set_prior
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
