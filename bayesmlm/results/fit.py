@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
 from ..inference.protocol import SamplerSettings, Timings
-from . import criteria, layout, tables
+from . import accessors, criteria, layout, tables
 from .predict import Request, predict
 from .summary import Summary, summarise
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..model.design import Design
     from ..model.spec import ModelSpec
     from .effects import ConditionalEffects
+    from .hypothesis import Hypotheses
 
 __all__ = ["BayesFit"]
 
@@ -102,6 +103,10 @@ class BayesFit:
         """Number of rows used."""
         return self.design.n
 
+    def get_y(self) -> NDArray[np.float64]:
+        """(n,) response, as it was coded."""
+        return self.design.response.values
+
     def ngrps(self) -> dict[str, int]:
         """Number of levels of each grouping factor."""
         return {block.group: len(block.levels) for block in self.design.blocks}
@@ -120,11 +125,51 @@ class BayesFit:
         """brms's flat names of all draws."""
         return list(layout.flat_names(self.idata))
 
+    def as_draws_array(self, variables: Any = None, regex: bool = False) -> xr.DataArray:
+        """Draws under brms's flat names, (chain, draw, variable)."""
+        return accessors.as_draws_array(self.idata, variables, regex)
+
+    def prior_draws(self, variable: Any = None) -> pd.DataFrame:
+        """Draws from the prior, of fits with ``sample_prior`` "yes" or "only"; see `results.priors.prior_draws`."""
+        from .priors import prior_draws
+
+        return prior_draws(self, variable)
+
+    def to_datatree(self, **kwargs: Any) -> xr.DataTree:
+        """`idata` with ``log_likelihood`` and, if asked for, ``posterior_predictive``; see `results.accessors`."""
+        return accessors.to_datatree(self, **kwargs)
+
     def posterior_summary(
         self, variables: Any = None, regex: bool = False, prob: float = 0.95, robust: bool = False
     ) -> pd.DataFrame:
         """Estimate, Est.Error, interval, Rhat and effective sample sizes, indexed by flat draw name."""
         return tables.posterior_summary(self.idata, variables, regex=regex, prob=prob, robust=robust)
+
+    def posterior_interval(
+        self, variables: Any = None, regex: bool = False, prob: float = 0.95
+    ) -> pd.DataFrame:
+        """Central intervals, indexed by flat draw name."""
+        names, draws = layout.draws_array(self.idata, variables, regex)
+        return accessors.interval_table(draws, names, prob)
+
+    def rhat(self, variables: Any = None, regex: bool = False) -> pd.Series:
+        """Rhat by flat draw name."""
+        return self.posterior_summary(variables, regex)["Rhat"]
+
+    def neff_ratio(self, variables: Any = None, regex: bool = False) -> pd.Series:
+        """The smaller of bulk and tail effective sample size, divided by the number of draws."""
+        table = self.posterior_summary(variables, regex)
+        return table[["Bulk_ESS", "Tail_ESS"]].min(axis=1) / self.ndraws
+
+    def vcov(self, correlation: bool = False) -> pd.DataFrame:
+        """Posterior covariances (or correlations) of the population-level effects."""
+        return accessors.vcov(self.idata, correlation)
+
+    def hypothesis(self, hypothesis: Any, **kwargs: Any) -> Hypotheses:
+        """Test ``"x > 0"``, ``"a = b"`` ...; arguments: see `results.hypothesis.hypothesis`."""
+        from .hypothesis import hypothesis as test
+
+        return test(self, hypothesis, **kwargs)
 
     def fixef(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:
         """Population-level effects."""
@@ -157,6 +202,14 @@ class BayesFit:
     def nuts_params(self) -> pd.DataFrame:
         """Sampler diagnostics, long: Chain, Iteration, Parameter (brms's names), Value."""
         return layout.nuts_params(self.idata)
+
+    def log_posterior(self) -> pd.DataFrame:
+        """``lp__`` of each draw: Chain, Iteration, Value."""
+        return accessors.log_posterior(self.idata)
+
+    def control_params(self) -> dict[str, float]:
+        """``adapt_delta`` and ``max_treedepth``."""
+        return {"adapt_delta": self.settings.adapt_delta, "max_treedepth": self.settings.max_treedepth}
 
     # ---- predictions ------------------------------------------------------------------------------------------
     def posterior_linpred(
@@ -223,9 +276,17 @@ class BayesFit:
         """(draws, rows) y minus a drawn response."""
         return self.design.response.values - self.posterior_predict(**kwargs)
 
+    def predictive_interval(self, prob: float = 0.9, **kwargs: Any) -> pd.DataFrame:
+        """Central intervals of drawn responses, one row for each row of data."""
+        draws = self.posterior_predict(**kwargs).T
+        return accessors.interval_table(draws, range(len(draws)), prob)
+
     # ---- model criteria ---------------------------------------------------------------------------------------
     def loo(self, **kwargs: Any) -> Any:
-        """PSIS-LOO (ArviZ): elpd_loo, p_loo, looic and Pareto k; conditional on the group effects, as brms."""
+        """PSIS-LOO (ArviZ): elpd_loo, p_loo, looic and Pareto k; conditional on the group effects, as brms.
+
+        ``moment_match=True`` improves observations whose Pareto k exceeds ``k_threshold``; see `results.criteria.loo`.
+        """
         key = ("loo", tuple(sorted(kwargs.items())))
         if key not in self._cache:
             self._cache[key] = criteria.loo(self, **kwargs)
@@ -243,6 +304,10 @@ class BayesFit:
         return criteria.bayes_R2(
             self.design.response.values, epred, summary=summary, prob=prob, robust=robust
         )
+
+    def loo_R2(self, **kwargs: Any) -> Any:  # noqa: N802
+        """R2 of leave-one-out predictions; see `results.r_squared.loo_R2`."""
+        return criteria.loo_R2(self, **kwargs)
 
     # ---- effects and pictures ---------------------------------------------------------------------------------
     def conditional_effects(self, effects: Any = None, **kwargs: Any) -> ConditionalEffects:
