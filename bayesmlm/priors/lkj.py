@@ -12,11 +12,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from numpy.typing import NDArray
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform, IndependentTransform, Transform
 from scipy.special import gammaln, multigammaln
 
-__all__ = ["LKJCholesky", "lkj_constants"]
+__all__ = ["LKJCholesky", "draw_correlations", "lkj_constants"]
 
 Array = Any
 
@@ -29,6 +30,21 @@ def lkj_constants(eta: float, size: int) -> dict[str, np.float64]:
     # multigammaln would not take zero degrees: a 1 x 1 matrix has no prior.
     normaliser = 0.5 * below * np.log(np.pi) + multigammaln(alpha - 0.5, below) - gammaln(alpha) * below
     return {"eta": np.float64(eta), "normaliser": np.float64(normaliser)}
+
+
+def draw_correlations(eta: float, size: int, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """(count, size, size) correlation matrices drawn from LKJ(eta) by the onion method (section 3.2 of the paper): the
+    squared length of row i of the factor, without its diagonal, is Beta(i/2, eta + (size - 1 - i)/2), its direction
+    uniform."""
+    factor = np.zeros((count, size, size))
+    factor[:, 0, 0] = 1.0
+    for i in range(1, size):
+        squared = rng.beta(i / 2, eta + (size - 1 - i) / 2, count)
+        direction = rng.standard_normal((count, i))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        factor[:, i, :i] = np.sqrt(squared)[:, None] * direction
+        factor[:, i, i] = np.sqrt(1 - squared)
+    return factor @ factor.swapaxes(1, 2)
 
 
 class _Factors(constraints.Constraint):  # type: ignore[misc]

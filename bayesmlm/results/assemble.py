@@ -155,7 +155,7 @@ def _joined(pieces: list[tuple[list[int], NDArray]]) -> NDArray:
 
 def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
     """``prior_*`` draws for ``sample_prior="yes"``: one for each posterior draw, of every parameter with a proper
-    prior, group effects and correlations excepted (as in brms)."""
+    prior and every correlation; group effects excepted (as in brms)."""
     chains, length = draws.unconstrained.shape[:2]
     rng = np.random.default_rng([draws.settings.seed, 2])
     out: dict[str, NDArray] = {}
@@ -166,7 +166,24 @@ def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
             one = VectorPrior((label,), (density,), site.prior.lower, site.prior.upper)
             if not one.improper:
                 out[f"prior_{name}"] = draw_prior(one, rng, chains * length).reshape(chains, length)
+    for block in spec.design.blocks:
+        if block.has_correlations:
+            out |= _prior_correlations(block, spec.priors.lkj(block.group), rng, (chains, length))
     return out
+
+
+def _prior_correlations(
+    block: GroupBlock, eta: float, rng: np.random.Generator, shape: tuple[int, int]
+) -> dict[str, NDArray]:
+    from ..priors.lkj import draw_correlations
+
+    pairs = [(i, j) for j in range(1, block.size) for i in range(j)]
+    columns: list[NDArray] = []
+    for _ in range(block.by_count):
+        drawn = draw_correlations(eta, block.size, rng, shape[0] * shape[1])
+        columns += [drawn[:, i, j].reshape(shape) for i, j in pairs]
+    names = [f"prior_cor_{block.group}__{pair}" for pair in block.pair_labels]
+    return dict(zip(names, columns, strict=True))
 
 
 def _by_group(design: Design) -> Iterator[tuple[str, str, list[tuple[GroupBlock, list[int]]]]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.special import betaln
 
 import bayesmlm as bm
 from bayesmlm.results.convergence import mcse_mean, mcse_quantile, mcse_sd
@@ -210,6 +211,15 @@ class HalfT:
 LAWS["sigma"] = HalfT()
 
 
+def lkj_log_constant(eta, size):
+    """Log of the integral of det^(eta - 1) over correlation matrices: Lewandowski et al. (2009), theorem 5."""
+    total = 0.0
+    for k in range(1, size):
+        b = eta + (size - k - 1) / 2
+        total += (2 * eta - 2 + size - k) * (size - k) * np.log(2) + (size - k) * betaln(b, b)
+    return total
+
+
 def test_sample_prior_only_draws_from_the_priors():
     fit = draw("y ~ x + o + (x | g)", DATA, prior=PRIORS, sample_prior="only", iter=6000)
     assert disagree(fit, LAWS) == []
@@ -221,10 +231,22 @@ def test_sample_prior_only_draws_from_the_priors():
 
 def test_sample_prior_yes_adds_draws_from_the_priors():
     fit = draw("y ~ x + o + (x | g)", DATA, prior=PRIORS, sample_prior="yes", control={"adapt_delta": 0.9})
-    names = [name for name in fit.variables() if name.startswith("prior_")]
-    laws = {f"prior_{name}": law for name, law in LAWS.items()}
-    assert disagree(fit, {name: laws[name] for name in names}) == []
-    assert {"prior_b_x", "prior_Intercept", "prior_sd_g__x", "prior_sigma"} <= set(names)
+    assert disagree(fit, {f"prior_{name}": law for name, law in LAWS.items()}) == []
+
+
+def test_correlations_of_a_larger_matrix_are_drawn_from_lkj():
+    """Each correlation of LKJ(eta) of a d x d matrix has (rho + 1) / 2 ~ Beta(a, a), a = eta - 1 + d / 2."""
+    from bayesmlm.priors.lkj import draw_correlations
+
+    drawn = draw_correlations(1.5, 4, np.random.default_rng(1), 20_000)
+    law = stats.beta(2.5, 2.5, loc=-1, scale=2)
+    for i, j in zip(*np.tril_indices(4, -1), strict=True):
+        assert stats.kstest(drawn[:, i, j], law.cdf).pvalue > 1e-4
+    # E(det) = integral of det^eta / integral of det^(eta - 1).
+    logs = [lkj_log_constant(eta, 4) for eta in (1.5, 2.5)]
+    determinants = np.linalg.det(drawn)
+    error = determinants.std() / np.sqrt(len(drawn))
+    assert determinants.mean() == pytest.approx(np.exp(logs[1] - logs[0]), abs=FACTOR * error)
 
 
 # ---- predictions -----------------------------------------------------------------------------------------------
