@@ -40,7 +40,7 @@ Lookup = Callable[[str], Draws | None]
 # A name as brms finds it: `sector:ses_cmc`, `r_id[1224,Intercept]`; a call's name is followed by a bracket.
 _WORD = r"(?:[^\W\d]|\.(?!\d))[\w.]*+"
 _NAME = rf"{_WORD}(?::{_WORD})*+(?:\[[^\]]*\])?+(?!\s*\()"
-_QUOTED_OR_NAME = re.compile(rf"`[^`]*`|(?<![\w.]){_NAME}")
+_QUOTED_OR_NAME = re.compile(rf"`[^`]*`|'[^']*'|\"[^\"]*\"|(?<![\w.]){_NAME}")
 _SIGN = re.compile(r"`[^`]*`|([=<>])")
 
 
@@ -291,7 +291,7 @@ def _sides(text: str) -> tuple[str, str, str]:
 def _with_quotes(side: str) -> str:
     def quoted(match: re.Match[str]) -> str:
         name = match[0]
-        if name.startswith("`"):
+        if name[0] in "`'\"":
             return name
         head, bracket, inner = name.partition("[")
         return f"`{head}{bracket}{''.join(inner.split())}`"
