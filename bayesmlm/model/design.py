@@ -52,8 +52,8 @@ class PredictorDesign:
         return self.population.names[1:] if self.centred else self.population.names
 
     def columns(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The (n, K) columns the coefficients multiply, of a model matrix coded by ``population``."""
-        return matrix[:, 1:] - self.means if self.centred else matrix
+        """(K, n): what the coefficients multiply, of a model matrix coded by ``population``."""
+        return np.ascontiguousarray((matrix[:, 1:] - self.means if self.centred else matrix).T)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,10 @@ class Design:
         )
 
     def arrays(self) -> dict[str, Any]:
-        """The numeric design as a nested dict of arrays: what `Program.linear_predictors` reads."""
+        """The numeric design as a nested dict of arrays: what `Structure.linear_predictors` reads.
+
+        Rows are the last axis of every array: so XLA's products run along memory, a few times faster on a CPU.
+        """
         predictors = {
             name: _predictor_arrays(p, p.population.matrix, p.offset, [g.Z for g in p.groups])
             for name, p in self.predictors.items()
@@ -240,7 +243,7 @@ def _predictor_arrays(
     offset: NDArray[np.float64] | None,
     Z: list[NDArray[np.float64]],
 ) -> dict[str, Any]:
-    arrays: dict[str, Any] = {"X": p.columns(matrix), "Z": tuple(Z)}
+    arrays: dict[str, Any] = {"X": p.columns(matrix), "Z": tuple(np.ascontiguousarray(z.T) for z in Z)}
     if offset is not None:
         arrays["offset"] = offset
     return arrays

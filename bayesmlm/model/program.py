@@ -243,15 +243,15 @@ class Structure:
         etas = {}
         for p in self.predictors:
             arrays = design["predictors"][p.parameter]
-            eta = jnp.zeros(arrays["X"].shape[0])
+            eta = jnp.zeros(arrays["X"].shape[-1])
             if p.intercept:
                 eta = eta + values["Intercept" + p.suffix]
             if p.coefficients:
-                eta = eta + arrays["X"] @ values["b" + p.suffix]
+                eta = eta + values["b" + p.suffix] @ arrays["X"]
             for slot, Z in zip(p.slots, arrays["Z"], strict=True):
                 site = self.blocks[slot.block].site
-                r = values[f"r_{site}"][design["codes"][site], slot.start : slot.stop]
-                eta = eta + jnp.sum(r * Z, axis=-1)
+                effects = values[f"r_{site}"][:, slot.start : slot.stop].T
+                eta = eta + jnp.sum(effects[:, design["codes"][site]] * Z, axis=0)
             etas[p.parameter] = eta + arrays["offset"] if "offset" in arrays else eta
         return etas
 

@@ -140,7 +140,7 @@ def run_blocks(
     function = KINDS[kind]
     key = f"{dpar}:{structure.key}"
     draws = len(next(iter(values.values())))
-    rows = len(next(iter(design["predictors"].values()))["X"])
+    rows = next(iter(design["predictors"].values()))["X"].shape[-1]
     block = max(1, min(draws, BLOCK_ELEMENTS // max(rows, 1)))
     out = np.empty((draws, rows))
     with x64():
@@ -221,7 +221,7 @@ def _mask(fit: BayesFit, include: Callable[[str, str, str], bool]) -> dict[str, 
     for name, p in fit.spec.design.predictors.items():
         kept = [np.array([include(g.group, name, c) for c in g.names], dtype=float) for g in p.groups]
         arrays = design["predictors"][name]
-        arrays["Z"] = tuple(Z * k for Z, k in zip(arrays["Z"], kept, strict=True))
+        arrays["Z"] = tuple(Z * k[:, None] for Z, k in zip(arrays["Z"], kept, strict=True))
     return design
 
 

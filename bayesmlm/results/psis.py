@@ -94,7 +94,7 @@ def take_rows(arrays: Any, start: int, stop: int) -> Any:
         return {name: take_rows(value, start, stop) for name, value in arrays.items()}
     if isinstance(arrays, tuple):
         return tuple(take_rows(value, start, stop) for value in arrays)
-    return arrays[start:stop]
+    return arrays[..., start:stop]
 
 
 def _log_likelihood_of_rows(fit: BayesFit, start: int, stop: int) -> NDArray[np.float64]:
