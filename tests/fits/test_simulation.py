@@ -1,4 +1,4 @@
-"""Posteriors that are known in closed form, priors against scipy, and the promises of `brm`'s arguments.
+"""Posteriors that are known in closed form, draws from priors, and predictions recomputed from the draws.
 
 All numbers are compared with five Monte Carlo standard errors of the draws.
 """
@@ -15,6 +15,7 @@ import bayesmlm as bm
 from bayesmlm.results.convergence import mcse_mean, mcse_quantile, mcse_sd
 from bayesmlm.results.layout import draws_array
 
+from .simulated import DATA, N, draw
 from .tolerances import FACTOR
 
 # Many runs here are as short as their question allows.
@@ -22,12 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::bayesmlm.ConvergenceWarning")
 
 prior = bm.set_prior
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-def draw(formula, data, family="gaussian", **arguments):
-    """A fit with enough draws for closed forms; what is given overrides."""
-    defaults = {"seed": 31, "progress": False, "iter": 3000, "warmup": 1000, "chains": 2}
-    return bm.brm(formula, data=data, family=family, **{**defaults, **arguments})
 
 
 def disagree(fit, exact):
@@ -49,22 +44,6 @@ def disagree(fit, exact):
 
 
 # ---- exact posteriors ------------------------------------------------------------------------------------------
-RNG = np.random.default_rng(77)
-N = 24
-DATA = pd.DataFrame(
-    {
-        "x": RNG.normal(size=N),
-        "o": RNG.normal(5, 2, N),
-        "w": RNG.integers(1, 4, N).astype(float),
-        "y": RNG.normal(3, 2, N),
-        "count": RNG.poisson(3, N),
-        "size": RNG.integers(5, 10, N),
-        "g": np.repeat(["a", "b", "c", "d", "e", "f"], 4),
-    }
-)
-DATA["hits"] = RNG.binomial(DATA["size"], 0.3)
-
-
 def normal_posterior(names, design, y, prior_mean, prior_sd, sd):
     """Posterior of the coefficients of a Gaussian regression with known residual sd's, one law a coefficient."""
     weights = 1 / np.broadcast_to(sd, len(y)) ** 2
@@ -140,6 +119,12 @@ def exact_posteriors():
                 2,
             ),
         ),
+        "no population effects": (
+            bm.bf("y ~ 0 + (1 | g)", sigma=2),
+            "gaussian",
+            prior("constant(1.5)", class_="sd"),
+            normal_posterior(effects, dummies, y, [0] * 6, [1.5] * 6, 2),
+        ),
         "gamma prior of a Poisson rate": (
             "count ~ 0 + Intercept",
             bm.brmsfamily("poisson", link="identity"),
@@ -163,6 +148,10 @@ def test_posterior_in_closed_form(name):
         data = DATA.loc[DATA.index.repeat(DATA["w"].astype(int))]
     fit = draw(formula, data, family, prior=priors)
     assert disagree(fit, exact) == []
+    assert "Intercept" in str(fit.summary())
+    if name == "no population effects":
+        with pytest.raises(bm.BayesmlmError, match="no population-level effects"):
+            fit.fixef()
 
 
 def test_scaled_weights_have_mean_one():
@@ -253,7 +242,7 @@ def test_correlations_of_a_larger_matrix_are_drawn_from_lkj():
 @pytest.fixture(scope="module")
 def two_groups():
     """Slopes of two variables by one factor and intercepts by another; the spreads are known."""
-    data = DATA.assign(h=np.tile(["p", "q", "r"], 8), x2=RNG.normal(size=N))
+    data = DATA.assign(h=np.tile(["p", "q", "r"], 8), x2=np.random.default_rng(78).normal(size=N))
     priors = prior("normal(0, 5)", class_="b") + prior("constant(1.5)", class_="sd")
     formula = bm.bf("y ~ 0 + Intercept + x + (x + x2 || g) + (1 | h)", sigma=2)
     return draw(formula, data, prior=priors), data
@@ -317,98 +306,3 @@ def test_offset_shifts_predictions():
     draws = fit.as_draws_df("b_Intercept")["b_Intercept"].to_numpy()
     new = pd.DataFrame({"o": [0.0, 10.0]})
     np.testing.assert_allclose(fit.posterior_epred(new), draws[:, None] + [0.0, 10.0], rtol=1e-12)
-
-
-# ---- sampler arguments -----------------------------------------------------------------------------------------
-FORMULA = "y ~ x + (1 | g)"
-SHORT = {"iter": 400, "warmup": 200, "control": {"adapt_delta": 0.9}}
-
-
-@pytest.fixture(scope="module")
-def short_fit():
-    return draw(FORMULA, DATA, **SHORT)
-
-
-def test_thin_keeps_every_third_draw(short_fit):
-    thinned = draw(FORMULA, DATA, thin=3, **SHORT)
-    assert thinned.ndraws == 2 * 67
-    for name in ("b", "sigma", "r_g"):
-        every = short_fit.idata.posterior[name].to_numpy()[:, ::3]
-        np.testing.assert_array_equal(thinned.idata.posterior[name].to_numpy(), every)
-
-
-def test_polars_and_arrow_data_give_the_same_draws(short_fit):
-    import polars as pl
-
-    for data in (pl.from_pandas(DATA), pl.from_pandas(DATA).to_arrow()):
-        again = draw(FORMULA, data, **SHORT)
-        pd.testing.assert_frame_equal(again.as_draws_df(), short_fit.as_draws_df())
-
-
-START = {
-    "Intercept": 3.5,
-    "b": [0.25],
-    "sd_g": [1.25],
-    "sigma": 2.5,
-    "z_g": np.linspace(-1, 1, 6)[:, None],
-}
-INITS = {
-    "a dict": START,
-    "a dict for each chain": [START, {**START, "sigma": 1.0}],
-    "a function": lambda: START,
-}
-
-
-@pytest.mark.parametrize("form", INITS)
-def test_chains_start_where_init_says(form):
-    """On the parameters' natural scales; checked by taking the flat vector back through the program."""
-    from bayesmlm.bayes import prepare, sampler_settings, specification
-    from bayesmlm.inference.x64 import x64
-    from bayesmlm.model.initial import initial_values
-
-    spec = specification(prepare(FORMULA, DATA), None)
-    settings = initial_values(spec, sampler_settings(2, 20, None, 1, None, 1, None), INITS[form])
-    with x64():
-        for chain in range(2):
-            values = spec.program.constrain(settings.init[chain], spec.program.data)
-            expected = INITS[form][chain] if isinstance(INITS[form], list) else START
-            for name in ("Intercept", "b", "sd_g", "sigma"):
-                np.testing.assert_allclose(values[name], expected[name], rtol=1e-12)
-            np.testing.assert_allclose(values["r_g"], 1.25 * START["z_g"], rtol=1e-12)
-
-
-@pytest.mark.parametrize("init", [0, "0", "random", 0.5, {"sigma": 2.0}, [{}, START], lambda: {"b": [0.1]}])
-def test_every_form_of_init_samples(init):
-    fit = draw(FORMULA, DATA, init=init, **SHORT)
-    # Wherever they start, 200 iterations of warm-up lead to where the data are.
-    assert fit.posterior_epred().mean() == pytest.approx(DATA["y"].mean(), abs=0.3)
-
-
-def test_a_run_stopped_and_resumed_equals_one_that_was_not(tmp_path):
-    arguments = {"iter": 12_000, "warmup": 2000, "chains": 2, "control": {"adapt_delta": 0.9}}
-    whole = draw(FORMULA, DATA, **arguments)
-
-    def part(resume):
-        """The fit, complete or not; None if the time was over within warm-up."""
-        try:
-            return draw(
-                FORMULA, DATA, checkpoint=tmp_path / "run", resume=resume, time_budget=0.7, **arguments
-            )
-        except bm.SamplingError as error:
-            if "resume=True" not in str(error):
-                raise
-            return None
-
-    again, stopped = part(resume=False), 0
-    while again is None or not again.complete:
-        again, stopped = part(resume=True), stopped + 1
-    assert stopped > 0
-    pd.testing.assert_frame_equal(again.as_draws_df(), whole.as_draws_df())
-
-
-def test_time_budget_returns_the_draws_there_are(short_fit):
-    # Compiled by then: the budget is spent on sampling. So many iterations take minutes.
-    fit = draw(FORMULA, DATA, iter=2_000_000, warmup=200, control={"adapt_delta": 0.9}, time_budget=3)
-    assert not fit.complete
-    assert 0 < fit.ndraws < 2 * 1_999_800
-    assert fit.as_draws_df("b_x")["b_x"].notna().all()
