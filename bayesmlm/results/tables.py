@@ -115,8 +115,11 @@ def fixef(
     pars: Iterable[str] | None = None,
 ) -> Any:
     """Population-level effects, named as in the formula (``Intercept``, ``x``, ``sigma_x``); the columns of
-    `posterior_summary`. ``pars``: only these. With ``summary=False`` draws: DataArray (chain, draw, coef)."""
+    `posterior_summary`. ``pars``: only these. With ``summary=False`` draws: DataArray (chain, draw, coef). Raises
+    `BayesmlmError` when there are none."""
     places = fixed_places(tree)
+    if not places:
+        raise BayesmlmError("the model has no population-level effects")
     if pars is not None:
         places = {name: places[name] for name in _known(pars, places, "population-level effect")}
     if not summary:
