@@ -33,7 +33,7 @@ class Evaluator:
     def __init__(self, fit: BayesFit) -> None:
         self.structure: Structure = fit.spec.structure
         self.data = fit.spec.data
-        self.rows = {**fit.design.arrays(), **fit.design.response_arrays()}
+        self.rows = {**fit.design.arrays(), **fit.design.response.arrays()}
         self.block = max(1, BLOCK_ELEMENTS // max(fit.nobs, self.structure.dimension, 1))
 
     def log_posterior(self, q: NDArray[np.float64]) -> NDArray[np.float64]:
