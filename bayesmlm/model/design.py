@@ -56,7 +56,7 @@ class PredictorDesign:
         return np.ascontiguousarray((matrix[:, 1:] - self.means if self.centred else matrix).T)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Design:
     """Everything the model knows about its data.
 
@@ -81,6 +81,15 @@ class Design:
     def n(self) -> int:
         """Number of rows used."""
         return len(self.response.values)
+
+    def __repr__(self) -> str:
+        lines = [f"Design of {self.formula.main}: {self.n} rows"]
+        for name, p in self.predictors.items():
+            lines.append(f"  {name} ({p.link}): {', '.join(p.population.names) or 'no population effects'}")
+        for block in self.blocks:
+            labels = ", ".join(column.label for column in block.columns)
+            lines.append(f"  {block.group}: {len(block.levels)} levels x ({labels})")
+        return "\n".join(lines)
 
     @property
     def scalars(self) -> tuple[str, ...]:

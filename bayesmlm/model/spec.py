@@ -18,7 +18,7 @@ from .program import BlockStructure, PredictorStructure, Program, Site, Structur
 __all__ = ["ModelSpec", "outline", "specify"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class ModelSpec:
     """What will be sampled. ``print(spec)`` shows the model with its parameters and priors."""
 
@@ -46,7 +46,7 @@ class ModelSpec:
                 names += site.names
         return tuple(names)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from .describe import describe
 
         return describe(self)
