@@ -60,11 +60,15 @@ for (v in intersect(c("id", "patient", "obs", "Trt"), names(data))) data[[v]] <-
 family <- if (arguments[3] == "poisson") poisson() else gaussian()
 empty <- brm(as.formula(arguments[2]), data, family, chains = 0, silent = 2, refresh = 0)
 compiled <- as.numeric(Sys.time() - started, units = "secs")
-sampled <- system.time(fit <- update(empty, chains = 4, cores = 2, seed = 1, refresh = 0, silent = 2, recompile = FALSE))[["elapsed"]]
-draws <- posterior::summarise_draws(posterior::subset_draws(posterior::as_draws(fit), variable = "^(b_|sd_|cor_|sigma)", regex = TRUE))
+sampled <- system.time(fit <- update(
+  empty, chains = 4, cores = 2, seed = 1, refresh = 0, silent = 2, recompile = FALSE
+))[["elapsed"]]
+reported <- posterior::subset_draws(posterior::as_draws(fit), variable = "^(b_|sd_|cor_|sigma)", regex = TRUE)
+draws <- posterior::summarise_draws(reported)
 clock <- rstan::get_elapsed_time(fit$fit)
-cat("RESULT", jsonlite::toJSON(list(first = compiled + sampled, sampling = sampled, clock = sum(clock) / 2,
-    ess = min(draws$ess_bulk), means = as.list(setNames(draws$mean, draws$variable))), auto_unbox = TRUE, digits = 8), sep = "")
+result <- list(first = compiled + sampled, sampling = sampled, clock = sum(clock) / 2,
+    ess = min(draws$ess_bulk), means = as.list(setNames(draws$mean, draws$variable)))
+cat("RESULT", jsonlite::toJSON(result, auto_unbox = TRUE, digits = 8), sep = "")
 """
 
 
