@@ -26,10 +26,12 @@ def main(folder: str = "demo") -> None:
     print(f"\n{fit.loo()}")
     target = Path(folder)
     target.mkdir(exist_ok=True)
+    sectors = {"sector": {"public": 0, "Catholic": 1}}
+    effects = fit.conditional_effects("ses_cmc:sector", int_conditions=sectors)
     pictures = {
         "posterior": fit.plot()[0],
         "posterior_predictive_check": fit.pp_check(),
-        "conditional_effects": fit.conditional_effects("ses_cmc:sector").plot(points=True)[0],
+        "conditional_effects": effects.plot(points=True)[0],
         "schools": fit.forest("r_id"),
     }
     for name, figure in pictures.items():

@@ -161,7 +161,7 @@ class Flags:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BayesFormula:
     """What `bf` makes: everything the formulas say about one response.
 
@@ -183,6 +183,9 @@ class BayesFormula:
 
     def __hash__(self) -> int:
         return hash(self.to_text())
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
     def __str__(self) -> str:
         return _joined((self,))
@@ -249,7 +252,7 @@ class BayesFormula:
         return text if self.mecor is None else f"{text} + set_mecor({_value_text(self.mecor)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultivariateFormula:
     """Formulas of several responses. ``rescor``: residual correlations; None leaves it to the families."""
 
@@ -258,6 +261,9 @@ class MultivariateFormula:
 
     def __hash__(self) -> int:
         return hash(self.to_text())
+
+    def __repr__(self) -> str:
+        return self.to_text()
 
     def __str__(self) -> str:
         return _joined(self.formulas)

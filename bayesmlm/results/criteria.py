@@ -141,7 +141,9 @@ class Comparison:
     table: pd.DataFrame
 
     def __str__(self) -> str:
-        shown = {name: [f"{x:.1f}" for x in self.table[name]] for name in ("elpd_diff", "se_diff")}
+        shown = {
+            name: [f"{round(x, 1) + 0.0:.1f}" for x in self.table[name]] for name in ("elpd_diff", "se_diff")
+        }
         return "\n".join(r_matrix(list(self.table.index), shown, 200))
 
     def __repr__(self) -> str:

@@ -220,7 +220,7 @@ class BayesFit:
         Further arguments as in `posterior_epred`.
         """
         kind = "parameter" if transform else "linear_predictor"
-        return predict(self, kind, Request(newdata, **kwargs))
+        return predict(self, kind, Request.of("posterior_linpred", newdata, kwargs))
 
     def posterior_epred(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
         """(draws, rows) expected response, on the response scale.
@@ -229,16 +229,16 @@ class BayesFit:
         with ``sample_new_levels`` ("uncertainty", "gaussian", "old_levels"); ``ndraws`` or ``draw_ids``;
         ``dpar``: draws of that distributional parameter instead; ``seed``.
         """
-        request = Request(newdata, **kwargs)
+        request = Request.of("posterior_epred", newdata, kwargs)
         return predict(self, "mean" if request.dpar is None else "parameter", request)
 
     def posterior_predict(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
         """(draws, rows) responses drawn from the model; arguments as in `posterior_epred`."""
-        return predict(self, "sample", Request(newdata, **kwargs))
+        return predict(self, "sample", Request.of("posterior_predict", newdata, kwargs))
 
     def log_lik(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
         """(draws, rows) log-likelihood, weights included as in brms."""
-        return predict(self, "log_likelihood", Request(newdata, **kwargs))
+        return predict(self, "log_likelihood", Request.of("log_lik", newdata, kwargs))
 
     def fitted(
         self, newdata: Any = None, *, prob: float = 0.95, robust: bool = False, **kwargs: Any

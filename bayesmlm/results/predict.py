@@ -7,7 +7,7 @@ bounded; it is compiled once for each shape.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,17 @@ class Request:
     draw_ids: Any = None
     dpar: str | None = None
     seed: int = 0
+
+    @classmethod
+    def of(cls, method: str, newdata: Any, arguments: Mapping[str, Any]) -> Request:
+        """The request that a prediction method was given. Raises TypeError in the method's name."""
+        known = [f.name for f in fields(cls) if f.name != "newdata"]
+        for name in arguments:
+            if name not in known:
+                raise TypeError(
+                    f"{method}() got an unexpected argument {name!r}; it takes {', '.join(known)}"
+                )
+        return cls(newdata, **arguments)
 
 
 def _linear_predictor(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ..data.columns import Contrast
 from ..data.levels import listing
 from ..errors import DataError
-from ..formula.basis import orthogonal_polynomials, polynomial_recurrence
 
 __all__ = ["Coding", "as_contrast", "coding", "full_dummy"]
 
@@ -100,17 +99,22 @@ def _sas(levels: Sequence[str], contrast: Contrast, label: str) -> Coding:
     return Coding(np.eye(len(levels))[:, :-1], tuple((contrast.names or levels)[:-1]))
 
 
+def _from_formulaic(kind: str, levels: Sequence[str], **options: Any) -> NDArray[np.float64]:
+    """formulaic's matrix of a contrast; imported late, since only some models need it."""
+    from formulaic.transforms import contrasts
+
+    matrix = getattr(contrasts, kind)(**options).get_coding_matrix(list(levels))
+    return np.asarray(matrix, dtype=np.float64)
+
+
 def _sum(levels: Sequence[str], contrast: Contrast, label: str) -> Coding:
-    count = len(levels) - 1
-    return Coding(np.vstack([np.eye(count), np.full(count, -1.0)]), _numbered(count))
+    return Coding(_from_formulaic("SumContrasts", levels), _numbered(len(levels) - 1))
 
 
 def _helmert(levels: Sequence[str], contrast: Contrast, label: str) -> Coding:
     """Column j compares level j + 1 with the mean of the levels before it."""
-    count = len(levels) - 1
-    matrix = np.vstack([np.zeros(count), np.diag(np.arange(1.0, count + 1))])
-    matrix[np.triu_indices(count)] = -1.0
-    return Coding(matrix, _numbered(count))
+    matrix = _from_formulaic("HelmertContrasts", levels, reverse=True, scale=False)
+    return Coding(matrix, _numbered(len(levels) - 1))
 
 
 def _poly(levels: Sequence[str], contrast: Contrast, label: str) -> Coding:
@@ -118,7 +122,7 @@ def _poly(levels: Sequence[str], contrast: Contrast, label: str) -> Coding:
     scores = np.arange(1.0, count + 1) if contrast.scores is None else np.array(contrast.scores)
     if len(scores) != count or len(np.unique(scores)) < count:
         raise DataError(f"the scores of `{label}` must be {count} different numbers, one for each level")
-    matrix = orthogonal_polynomials(scores, *polynomial_recurrence(scores, count - 1))
+    matrix = _from_formulaic("PolyContrasts", levels, scores=scores.tolist())
     names = (".L", ".Q", ".C", *(f"^{degree}" for degree in range(4, count)))
     return Coding(matrix, names[: count - 1])
 

@@ -41,7 +41,7 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("given", "name", "link"), CHOICES, ids=lambda v: str(v))
+@pytest.mark.parametrize(("given", "name", "link"), CHOICES, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_a_family_can_be_chosen_in_every_way(given, name, link):
     chosen = family(given)
     assert (chosen.name, chosen.link("mu")) == (name, link)
@@ -85,7 +85,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("given", "message"), WRONG, ids=lambda v: str(v))
+@pytest.mark.parametrize(("given", "message"), WRONG, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_errors_say_what_to_write(given, message):
     with pytest.raises(FamilyError) as error:
         family(given)
