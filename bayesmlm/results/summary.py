@@ -1,7 +1,7 @@
 """brms's summary of a fit: the same sections, names and columns, as text, as HTML and as data frames.
 
-The layout is that of brms's development version (features.md 6.1 names "Multilevel Hyperparameters",
-"Regression Coefficients", "Further Distributional Parameters"); numbers are printed as R's ``sprintf`` and
+The layout is that of brms's development version (sections "Multilevel Hyperparameters", "Regression
+Coefficients", "Further Distributional Parameters"); numbers are printed as R's ``sprintf`` and
 ``print(matrix)`` would.
 """
 
