@@ -16,7 +16,9 @@ SHORT = {"chains": 1, "iter": 40, "seed": 1, "progress": False}
 def frame(n=40):
     rng = np.random.default_rng(3)
     text = [f"t{i % 3}" for i in range(n)]
-    ordered = pd.Categorical([["lo", "mid", "hi"][i % 3] for i in range(n)], ["lo", "mid", "hi"], ordered=True)
+    ordered = pd.Categorical(
+        [["lo", "mid", "hi"][i % 3] for i in range(n)], ["lo", "mid", "hi"], ordered=True
+    )
     x = rng.normal(size=n)
     return pd.DataFrame({"y": x + rng.normal(size=n), "x": x, "text": text, "size": ordered, "yes": x > 0})
 

@@ -14,19 +14,21 @@ from .conftest import SEED_FORMULA
 BRMS = reference("brms_seed_hsbsub_crlv_int")
 
 
-def test_loo_waic_and_r2_agree_with_brms(seed_fit):
-    loo, waic = seed_fit.loo(), seed_fit.waic()
+def test_loo_waic_and_r2_agree_with_brms(seed_long_fit):
+    loo, waic = seed_long_fit.loo(), seed_long_fit.waic()
     for name, ours in (("loo", loo), ("waic", waic)):
         theirs = dict(
             zip(BRMS[name]["estimates"]["rownames"], BRMS[name]["estimates"]["Estimate"], strict=True)
         )
         for row, value in theirs.items():
-            assert ours.estimates.loc[row, "Estimate"] == pytest.approx(value, abs=0.3), row
+            # looic and waic are -2 elpd: twice the tolerance.
+            tolerance = 0.15 if row.startswith(("elpd", "p_")) else 0.3
+            assert ours.estimates.loc[row, "Estimate"] == pytest.approx(value, abs=tolerance), row
         errors = BRMS[name]["estimates"]["SE"]
         np.testing.assert_allclose(ours.estimates["SE"], errors, rtol=0.02)
         pointwise = np.asarray(BRMS[name]["pointwise_elpd"])
         np.testing.assert_allclose(ours.pointwise[f"elpd_{name}"], pointwise, atol=0.03)
-    r2 = seed_fit.bayes_R2()
+    r2 = seed_long_fit.bayes_R2()
     assert r2["Estimate"].item() == pytest.approx(BRMS["bayes_R2"]["Estimate"], abs=0.002)
     assert r2["Est.Error"].item() == pytest.approx(BRMS["bayes_R2"]["Est.Error"], rel=0.05)
 
