@@ -82,7 +82,8 @@ def latex(spec: ModelSpec) -> str:
     for name, p in design.predictors.items():
         symbol = GREEK.get(name, rf"\mathrm{{{name}}}") + "_i"
         left = symbol if p.link == "identity" else rf"\mathrm{{{p.link}}}({symbol})"
-        lines.append(rf"{left} &= {_latex_predictor(p)}")
+        suffix = "" if name == "mu" else rf"_{{{GREEK.get(name, name)}}}"
+        lines.append(rf"{left} &= {_latex_predictor(p, suffix)}")
     for block in design.blocks:
         group = _escape(block.group)
         lines.append(
@@ -108,9 +109,12 @@ def _escape(text: str) -> str:
     )
 
 
-def _latex_predictor(p: PredictorDesign) -> str:
-    terms = [r"\mathrm{Intercept}"] if p.centred else []
-    terms += [rf"b_{{\mathrm{{{_escape(c)}}}}} \, \mathrm{{{_escape(c)}}}_i" for c in p.coefficients]
+def _latex_predictor(p: PredictorDesign, suffix: str) -> str:
+    """``suffix`` tells the intercepts and coefficients of other parameters from those of mu."""
+    terms = [rf"\mathrm{{Intercept}}{suffix}"] if p.centred else []
+    for c in p.coefficients:
+        name = rf"\mathrm{{{_escape(c)}}}"
+        terms.append(rf"b{'^' + suffix[1:] if suffix else ''}_{{{name}}} \, {name}_i")
     for group in p.groups:
         for name in group.names:
             times = "" if name == "Intercept" else rf" \, \mathrm{{{_escape(name)}}}_i"
