@@ -67,7 +67,7 @@ reported <- posterior::subset_draws(posterior::as_draws(fit), variable = "^(b_|s
 draws <- posterior::summarise_draws(reported)
 clock <- rstan::get_elapsed_time(fit$fit)
 result <- list(first = compiled + sampled, sampling = sampled, clock = sum(clock) / 2,
-    ess = min(draws$ess_bulk), means = as.list(setNames(draws$mean, draws$variable)))
+    ess = min(draws$ess_bulk), means = as.list(setNames(as.numeric(draws$mean), draws$variable)))
 cat("RESULT", jsonlite::toJSON(result, auto_unbox = TRUE, digits = 8), sep = "")
 """
 
