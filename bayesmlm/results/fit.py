@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -372,6 +372,3 @@ class BayesFit:
         if len(draws) == self.ndraws and (draws == np.arange(self.ndraws)).all():
             return {**self._sites, **fixed}
         return {**{name: value[draws] for name, value in self._sites.items()}, **fixed}
-
-    def _replace(self, **changes: Any) -> BayesFit:
-        return replace(self, **changes, _cache={})
