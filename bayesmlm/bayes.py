@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .data.frame import Frame
-from .errors import BayesmlmError, DataError, FormulaError
+from .errors import BayesmlmError, BayesmlmWarning, DataError, FormulaError
 from .families.registry import family as as_family
 from .formula import MultivariateFormula, as_bayes_formula
 from .formula.available import refuse_unavailable
@@ -154,14 +155,7 @@ def brm(
 
     started = time.perf_counter()
     _say_what_is_ignored(brms_arguments)
-    if algorithm != "sampling":
-        raise BayesmlmError(f'algorithm="{algorithm}" is not available yet; use algorithm="sampling"')
-    if data is None:
-        raise DataError("brm() needs data: pass a data frame, brm(formula, data=df)")
-    if checkpoint is not None and seed is None:
-        raise BayesmlmError(
-            "checkpoint= needs a seed: a resumed run must draw the same random numbers; pass seed=1"
-        )
+    _refuse_early(data, algorithm, checkpoint, seed)
     settings = sampler_settings(
         chains, iter, warmup, thin, cores, seed, control, time_budget=time_budget, chain_method=chain_method
     )
@@ -199,8 +193,26 @@ def brm(
     }
     fit = assemble(spec, draws, call, sample_prior=sample_prior, setup=setup)
     if file is not None:
-        io.save(fit, file)
+        try:
+            io.save(fit, file)
+        except OSError as error:
+            # A full disk must not lose a finished fit.
+            text = (
+                f"the fit could not be saved to {io.with_suffix(file)} ({error}); it is returned all the same"
+            )
+            warnings.warn(text, BayesmlmWarning, stacklevel=2)
     return fit
+
+
+def _refuse_early(data: Any, algorithm: str, checkpoint: Any, seed: int | None) -> None:
+    if algorithm != "sampling":
+        raise BayesmlmError(f'algorithm="{algorithm}" is not available yet; use algorithm="sampling"')
+    if data is None:
+        raise DataError("brm() needs data: pass a data frame, brm(formula, data=df)")
+    if checkpoint is not None and seed is None:
+        raise BayesmlmError(
+            "checkpoint= needs a seed: a resumed run must draw the same random numbers; pass seed=1"
+        )
 
 
 def specification(

@@ -67,6 +67,27 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["fit.nc"]
 
 
+def test_a_full_disk_does_not_lose_a_finished_fit(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.warns(bm.BayesmlmWarning, match="no space"):
+        fit = bm.brm("y ~ x", frame(), file=tmp_path / "fit", **SHORT)
+    assert fit.ndraws == 20
+
+
+def test_columns_may_have_the_names_of_dimensions(tmp_path):
+    data = frame().rename(columns={"y": "obs_id", "x": "chain", "text": "coef"})
+    data["a/b"] = np.arange(len(data)) / 7.0
+    fit = bm.brm("obs_id ~ chain + `a/b` + (chain | coef)", data, **SHORT)
+    fit.save(tmp_path / "fit")
+    again = bm.load(tmp_path / "fit")
+    pd.testing.assert_frame_equal(again.as_draws_df(), fit.as_draws_df())
+    assert fit.posterior_epred(data.iloc[:2]).shape == (20, 2)
+    assert fit.summary().fixed.shape[0] == 3
+
+
 @pytest.mark.parametrize("content", [b"", b"not a netCDF file", b"\x89HDF\r\n\x1a\n" + b"\0" * 100])
 def test_files_that_are_no_fits_are_refused(tmp_path, content):
     (tmp_path / "fit.nc").write_bytes(content)
