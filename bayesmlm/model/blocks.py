@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from ..errors import DataError, FormulaError
 from ..terms.group import ByFactor, GroupColumns
 
-__all__ = ["BlockColumn", "GroupBlock", "Slot", "make_blocks"]
+__all__ = ["BlockColumn", "GroupBlock", "Slot", "make_blocks", "pair_indices"]
+
+
+def pair_indices(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the correlations of ``size`` effects in brms's order: (0, 1), (0, 2), (1, 2), ..."""
+    column, row = np.tril_indices(size, -1)
+    return row, column
 
 
 @dataclass(frozen=True)
@@ -65,18 +71,19 @@ class GroupBlock:
         return tuple(names if self.by is None else [f"{n}:{by}" for by in self.by.labels for n in names])
 
     @property
-    def pair_labels(self) -> tuple[str, ...]:
-        """Names of the correlations in brms's order: column by column of the upper triangle."""
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The effects that each correlation is of, in the order of `pair_indices`, ``by`` level by ``by`` level."""
         if not self.has_correlations:
             return ()
         suffixes = [""] if self.by is None else [f":{label}" for label in self.by.labels]
         names = [column.label for column in self.columns]
-        return tuple(
-            f"{names[i]}{suffix}__{names[j]}{suffix}"
-            for suffix in suffixes
-            for j in range(1, self.size)
-            for i in range(j)
-        )
+        places = list(zip(*pair_indices(self.size), strict=True))
+        return tuple((names[i] + suffix, names[j] + suffix) for suffix in suffixes for i, j in places)
+
+    @property
+    def pair_labels(self) -> tuple[str, ...]:
+        """Names of the correlations: ``Intercept__ses_cmc``."""
+        return tuple(f"{first}__{second}" for first, second in self.pairs)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ..inference.x64 import x64
 from ..priors.lkj import LKJCholesky
 from ..priors.numpyro_prior import PriorDistribution
 from ..priors.resolve import VectorPrior
-from .blocks import Slot
+from .blocks import Slot, pair_indices
 
 __all__ = ["BlockStructure", "PredictorStructure", "Program", "Site", "Structure"]
 
@@ -138,18 +138,15 @@ class Structure:
     def model(self, data: Any) -> None:
         """The joint model as a NumPyro function."""
         values = {name: numpyro.sample(name, d) for name, d in self.distributions(data).items()}
-        self.record(values, data)
+        derived = self.derived(values, data)
+        for name, value in derived.items():
+            numpyro.deterministic(name, value)
         if self.likelihood:
-            parameters = self.parameters(self.with_effects(values, data), data["design"])
+            parameters = self.parameters({**values, **derived, **data["fixed"]}, data["design"])
             response = ResponseDistribution(
                 self.family, parameters, data["design"]["extra"], data.get("weights")
             )
             numpyro.sample("y", response, obs=data["y"])
-
-    def record(self, values: Values, data: Any) -> None:
-        """Register what is computed from the parameters as deterministic sites."""
-        for name, value in self.derived(values, data).items():
-            numpyro.deterministic(name, value)
 
     def unravel(self, q: Array) -> dict[str, Array]:
         """The flat vector cut into one unconstrained piece for each site."""
@@ -161,8 +158,9 @@ class Structure:
     def _transformed(self, q: Array, data: Any) -> tuple[dict[str, Array], dict[str, Array], Array]:
         """Values, log prior density of each site, and the log Jacobian of the transformation."""
         values, log_priors, jacobian = {}, {}, jnp.zeros(())
+        pieces = self.unravel(q)
         for name, d in self.distributions(data).items():
-            piece = self.unravel(q)[name]
+            piece = pieces[name]
             transform = biject_to(d.support)
             values[name] = transform(piece)
             jacobian = jacobian + jnp.sum(transform.log_abs_det_jacobian(piece, values[name]))
@@ -215,7 +213,7 @@ class Structure:
         for block in self.blocks:
             if block.correlated:
                 L = values[f"L_{block.site}"].reshape(block.by_count, block.size, block.size)
-                row, column = _pairs(block.size)
+                row, column = pair_indices(block.size)
                 correlation = L @ jnp.swapaxes(L, -1, -2)
                 out[f"cor_{block.site}"] = correlation[:, row, column].reshape(-1)
             out[f"r_{block.site}"] = self.effects(block, values, data)
@@ -343,9 +341,3 @@ class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
         return self.family.sample(
             key, {k: jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}, self.extra
         )
-
-
-def _pairs(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the correlations in brms's order: (0, 1), (0, 2), (1, 2), ..."""
-    pairs = [(i, j) for j in range(1, size) for i in range(j)]
-    return np.array([i for i, _ in pairs]), np.array([j for _, j in pairs])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..inference.x64 import x64
 from ..priors.lkj import lkj_constants
-from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline
+from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline, dpar_of
 from ..priors.resolve import ResolvedPriors, VectorPrior
 from .blocks import GroupBlock
 from .design import Design
@@ -91,7 +91,7 @@ def specify(
     for p in design.predictors.values():
         predictors.append(PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots))
         suffix = predictors[-1].suffix
-        dpar = "" if p.parameter == "mu" else p.parameter
+        dpar = dpar_of(p.parameter)
         if p.centred:
             prior = priors.vector("Intercept", dpar=dpar)
             sites.append(prior_site(f"Intercept{suffix}", (), (f"Intercept{suffix}",), prior))

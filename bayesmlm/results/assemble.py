@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..data.columns import Factor
 from ..errors import BayesmlmWarning, ConvergenceWarning
 from ..inference.protocol import Draws
+from ..model.blocks import GroupBlock, pair_indices
+from ..priors.outline import dpar_of
 from ..priors.vector import VectorPrior, draw_prior
 from . import layout
 from .fit import BayesFit
@@ -21,7 +23,6 @@ from .fit import BayesFit
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ..model.blocks import GroupBlock
     from ..model.design import Design
     from ..model.spec import ModelSpec
 
@@ -68,7 +69,7 @@ def tree_from_sites(
         arrays[variable.name] = values
 
     for p in spec.structure.predictors:
-        dpar = "" if p.parameter == "mu" else p.parameter
+        dpar = dpar_of(p.parameter)
         if p.intercept:
             put(layout.intercept(dpar), samples[f"b{p.suffix}_Intercept"])
             put(layout.centred_intercept(dpar), samples[f"Intercept{p.suffix}"])
@@ -76,7 +77,7 @@ def tree_from_sites(
             coefficients = design.predictors[p.parameter].coefficients
             put(layout.population(coefficients, dpar), samples[f"b{p.suffix}"])
     for group, parameter, members in _by_group(design):
-        dpar = "" if parameter == "mu" else parameter
+        dpar = dpar_of(parameter)
         sds = np.concatenate([samples[f"sd_{b.site}"][..., _sd_index(b, own)] for b, own in members], axis=-1)
         labels = [label for b, own in members for label in _sd_labels(b, own)]
         by = any(b.by is not None for b, _ in members)
@@ -88,7 +89,7 @@ def tree_from_sites(
     for group in sorted({b.group for b in design.blocks if b.has_correlations}):
         blocks = [b for b in design.blocks if b.group == group and b.has_correlations]
         values = np.concatenate([samples[f"cor_{b.site}"] for b in blocks], axis=-1)
-        put(layout.correlations(group, [_pair(label) for b in blocks for label in b.pair_labels]), values)
+        put(layout.correlations(group, [pair for b in blocks for pair in b.pairs]), values)
     for name in spec.structure.scalars:
         put(layout.quantity(name), samples[name])
     for name, values in (priors or {}).items():
@@ -115,7 +116,7 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
     design = spec.design
     out: dict[str, NDArray] = {name: values(layout.quantity(name)) for name in spec.structure.scalars}
     for p in spec.structure.predictors:
-        dpar = "" if p.parameter == "mu" else p.parameter
+        dpar = dpar_of(p.parameter)
         if p.intercept:
             out[f"Intercept{p.suffix}"] = values(layout.centred_intercept(dpar))
         if p.coefficients:
@@ -123,7 +124,7 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
     sds: dict[str, list[tuple[list[int], NDArray]]] = {}
     effects: dict[str, list[tuple[list[int], NDArray]]] = {}
     for group, parameter, members in _by_group(design):
-        dpar = "" if parameter == "mu" else parameter
+        dpar = dpar_of(parameter)
         sd, r = layout.group_sds(group, (), dpar), layout.group_effects(group, (), (), dpar)
         sd_start = r_start = 0
         for b, own in members:
@@ -177,11 +178,11 @@ def _prior_correlations(
 ) -> dict[str, NDArray]:
     from ..priors.lkj import draw_correlations
 
-    pairs = [(i, j) for j in range(1, block.size) for i in range(j)]
+    row, column = pair_indices(block.size)
     columns: list[NDArray] = []
     for _ in range(block.by_count):
         drawn = draw_correlations(eta, block.size, rng, shape[0] * shape[1])
-        columns += [drawn[:, i, j].reshape(shape) for i, j in pairs]
+        columns += [values.reshape(shape) for values in drawn[:, row, column].T]
     names = [f"prior_cor_{block.group}__{pair}" for pair in block.pair_labels]
     return dict(zip(names, columns, strict=True))
 
@@ -204,11 +205,6 @@ def _sd_index(block: GroupBlock, own: list[int]) -> list[int]:
 def _sd_labels(block: GroupBlock, own: list[int]) -> list[str]:
     suffixes = [""] if block.by is None else [f":{label}" for label in block.by.labels]
     return [block.columns[i].coefficient + suffix for suffix in suffixes for i in own]
-
-
-def _pair(label: str) -> tuple[str, str]:
-    first, _, second = label.partition("__")
-    return first, second
 
 
 def _constant_data(design: Design) -> dict[str, NDArray]:

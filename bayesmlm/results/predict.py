@@ -17,7 +17,7 @@ from ..data.frame import Frame
 from ..data.model_frame import check_finite
 from ..errors import BayesmlmError, FormulaError
 from ..formula import parse_formula
-from ..model.blocks import GroupBlock
+from ..model.blocks import GroupBlock, pair_indices
 from ..terms.group import NewLevels
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
     rng = np.random.default_rng(request.seed)
     if request.newdata is None:
         design = fit.spec.design.arrays() if include is None else _mask(fit, include)
+        if kind == "log_likelihood":
+            design |= fit.spec.design.response.arrays()
     else:
         frame = request.newdata if isinstance(request.newdata, Frame) else Frame.from_any(request.newdata)
         used = fit.spec.design.variables
@@ -114,10 +116,16 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
         values = _extend(fit, values, new, request.sample_new_levels, rng)
         if kind == "log_likelihood":
             design |= fit.spec.design.new_response(frame)
-    if kind == "log_likelihood" and request.newdata is None:
-        design |= fit.spec.design.response.arrays()
     values = _without_stored_effects(fit, values, design)
     return run_blocks(structure, kind, values, design, dpar, request.seed)
+
+
+def effects_not_kept(block: GroupBlock, remedy: str = "") -> BayesmlmError:
+    """The error for group effects whose draws are needed and were not kept; ``remedy``: what else would help."""
+    return BayesmlmError(
+        f"draws of the group effects of `{block.group}` were not kept: fit again with "
+        f'save_pars={{"group": True}}{remedy}'
+    )
 
 
 def _without_stored_effects(fit: BayesFit, values: dict[str, NDArray], design: Any) -> dict[str, NDArray]:
@@ -129,10 +137,7 @@ def _without_stored_effects(fit: BayesFit, values: dict[str, NDArray], design: A
             if f"r_{block.site}" in values:
                 continue
             if np.any(Z):
-                raise BayesmlmError(
-                    f"draws of the group effects of `{block.group}` were not kept: fit again with "
-                    'save_pars={"group": True}, or leave them out with re_formula="NA"'
-                )
+                raise effects_not_kept(block, ', or leave them out with re_formula="NA"')
             draws = len(next(iter(values.values())))
             out[f"r_{block.site}"] = np.zeros((draws, 1, block.size))
             design["codes"][block.site] = np.zeros_like(design["codes"][block.site])
@@ -145,29 +150,51 @@ def run_blocks(
     """Evaluate ``kind`` for every draw in ``values``, block by block; (draws, rows)."""
     import jax
 
-    from ..inference.compile_cache import compiled
     from ..inference.x64 import x64
 
-    function = KINDS[kind]
-    key = f"{dpar}:{structure.key}"
     draws = len(next(iter(values.values())))
     rows = next(iter(design["predictors"].values()))["X"].shape[-1]
-    block = max(1, min(draws, BLOCK_ELEMENTS // max(rows, 1)))
-    out = np.empty((draws, rows))
     with x64():
         keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), draws)))
 
-        def over_draws(block_values: Any, design: Any, block_keys: Any) -> Any:
-            one = lambda v, k: function(structure, v, design, k, dpar)  # noqa: E731
-            return jax.vmap(one)(block_values, block_keys)
+    def one(draw: Any, design: Any) -> Any:
+        own, key = draw
+        return KINDS[kind](structure, own, design, key, dpar)
 
-        for start in range(0, draws, block):
-            take = np.minimum(np.arange(start, start + block), draws - 1)
-            piece = {name: value[take] for name, value in values.items()}
-            arguments = (piece, design, keys[take])
-            program = compiled(over_draws, arguments, name=f"predict_{kind}", key=key)
-            stop = min(start + block, draws)
-            out[start:stop] = np.asarray(program(*arguments))[: stop - start]
+    block = BLOCK_ELEMENTS // max(rows, 1)
+    name, key = f"predict_{kind}", f"{dpar}:{structure.key}"
+    return over_draws(one, (values, keys), (design,), block, name=name, key=key)
+
+
+def over_draws(
+    function: Callable[..., Any], draws: Any, shared: tuple[Any, ...], block: int, *, name: str, key: str
+) -> NDArray[np.float64]:
+    """``function(draw, *shared)`` for every draw, ``block`` draws at a time so that memory is bounded.
+
+    ``draws``: a pytree of arrays whose first axis is the draw. The last block is filled up with the last draw, so
+    that one program, compiled under ``name`` and ``key``, serves all blocks. Results are stacked: (draws, ...).
+    """
+    import jax
+
+    from ..inference.compile_cache import compiled
+    from ..inference.x64 import x64
+
+    def of_block(draws: Any, *shared: Any) -> Any:
+        return jax.vmap(lambda draw: function(draw, *shared))(draws)
+
+    total = len(jax.tree.leaves(draws)[0])
+    block = max(1, min(total, block))
+    out: NDArray[np.float64] | None = None
+    with x64():
+        for start in range(0, total, block):
+            take = np.minimum(np.arange(start, start + block), total - 1)
+            arguments = (jax.tree.map(lambda values, take=take: values[take], draws), *shared)
+            program = compiled(of_block, arguments, name=name, key=key)
+            result = np.asarray(program(*arguments))
+            if out is None:
+                out = np.empty((total, *result.shape[1:]))
+            out[start : start + block] = result[: total - start]
+    assert out is not None
     return out
 
 
@@ -288,9 +315,8 @@ def _correlation_factor(
 ) -> NDArray[np.float64]:
     correlation = np.broadcast_to(np.eye(block.size), (draws, block.size, block.size)).copy()
     if block.has_correlations:
-        pairs = [(i, j) for j in range(1, block.size) for i in range(j)]
-        cors = values[f"cor_{block.site}"].reshape(draws, block.by_count, len(pairs))[:, by]
-        for position, (i, j) in enumerate(pairs):
-            correlation[:, i, j] = correlation[:, j, i] = cors[:, position]
+        row, column = pair_indices(block.size)
+        cors = values[f"cor_{block.site}"].reshape(draws, block.by_count, len(row))[:, by]
+        correlation[:, row, column] = correlation[:, column, row] = cors
     # A tiny ridge: draws at the boundary (correlation -> 1) are singular in floating point.
     return np.linalg.cholesky(correlation + 1e-12 * np.eye(block.size))

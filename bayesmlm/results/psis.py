@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BayesmlmError
 from .convergence import ess_unsplit
 
 if TYPE_CHECKING:
@@ -59,10 +59,19 @@ class LogLikelihood:
         chains, rows = fit.nchains, fit.nobs
         draws = fit.ndraws // chains
 
+        @cache  # made when the rows do not fit in one block, once for all of them
+        def whole() -> tuple[Any, Any]:
+            return draws_of_all_sites(fit), {**fit.design.arrays(), **fit.design.response.arrays()}
+
         def block(start: int, stop: int) -> NDArray[np.float64]:
             if (start, stop) == (0, rows):
                 return fit.log_lik(None).reshape(chains, draws, rows)
-            return _log_likelihood_of_rows(fit, start, stop).reshape(chains, draws, stop - start)
+            from .predict import run_blocks
+
+            values, design = whole()
+            cut = take_rows(design, start, stop)
+            terms = run_blocks(fit.spec.structure, "log_likelihood", values, cut, "mu", 0)
+            return terms.reshape(chains, draws, stop - start)
 
         return cls(chains, draws, rows, block, fit.design.response.values)
 
@@ -78,13 +87,12 @@ class LogLikelihood:
 def draws_of_all_sites(fit: BayesFit) -> dict[str, NDArray[np.float64]]:
     """All draws of all parameters by program name, chains joined. Raises `BayesmlmError` when those of group
     effects were not kept."""
+    from .predict import effects_not_kept
+
     values = fit.site_values(np.arange(fit.ndraws))
     for block in fit.design.blocks:
         if f"r_{block.site}" not in values:
-            raise BayesmlmError(
-                f"draws of the group effects of `{block.group}` were not kept: fit again with "
-                'save_pars={"group": True}'
-            )
+            raise effects_not_kept(block)
     return values
 
 
@@ -95,14 +103,6 @@ def take_rows(arrays: Any, start: int, stop: int) -> Any:
     if isinstance(arrays, tuple):
         return tuple(take_rows(value, start, stop) for value in arrays)
     return arrays[..., start:stop]
-
-
-def _log_likelihood_of_rows(fit: BayesFit, start: int, stop: int) -> NDArray[np.float64]:
-    """(draws, rows) weighted log-likelihood of some rows of the data that were fitted."""
-    from .predict import run_blocks
-
-    design = take_rows({**fit.design.arrays(), **fit.design.response.arrays()}, start, stop)
-    return run_blocks(fit.spec.structure, "log_likelihood", draws_of_all_sites(fit), design, "mu", 0)
 
 
 def relative_efficiency(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
+from ..model.blocks import pair_indices
+from .predict import BLOCK_ELEMENTS, over_draws
 from .psis import draws_of_all_sites, take_rows
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Evaluator", "unconstrained_draws"]
 
 Array = Any
-BLOCK_ELEMENTS = 4_000_000
-"""Numbers in one block of draws x rows of data: 32 MB."""
 
 
 class Evaluator:
@@ -51,26 +51,8 @@ class Evaluator:
         return self._over_draws("log_likelihood", of_row, q, take_rows(self.rows, row, row + 1))
 
     def _over_draws(self, name: str, function: Any, q: NDArray[np.float64], *further: Any) -> NDArray:
-        import jax
-
-        from ..inference.compile_cache import compiled
-        from ..inference.x64 import x64
-
-        draws = len(q)
-        block = min(draws, self.block)
-        out = np.empty(draws)
-        with x64():
-
-            def over_draws(q: Array, *arguments: Any) -> Array:
-                return jax.vmap(function, in_axes=(0, *(None for _ in arguments)))(q, *arguments)
-
-            for start in range(0, draws, block):
-                take = np.minimum(np.arange(start, start + block), draws - 1)
-                arguments = (q[take], self.data, *further)
-                program = compiled(over_draws, arguments, name=f"draws_{name}", key=self.structure.key)
-                stop = min(start + block, draws)
-                out[start:stop] = np.asarray(program(*arguments))[: stop - start]
-        return out
+        shared = (self.data, *further)
+        return over_draws(function, q, shared, self.block, name=f"draws_{name}", key=self.structure.key)
 
 
 def unconstrained_draws(fit: BayesFit) -> NDArray[np.float64]:
@@ -88,11 +70,11 @@ def unconstrained_draws(fit: BayesFit) -> NDArray[np.float64]:
     values = draws_of_all_sites(fit)
     with x64():
 
-        def over_draws(values: Any, data: Any) -> Array:
+        def unconstrain(values: Any, data: Any) -> Array:
             return jax.vmap(lambda one: _unconstrain(structure, one, data))(values)
 
         arguments = (values, fit.spec.data)
-        program = compiled(over_draws, arguments, name="unconstrain", key=structure.key)
+        program = compiled(unconstrain, arguments, name="unconstrain", key=structure.key)
         q = np.asarray(program(*arguments))
     bad = np.flatnonzero(~np.isfinite(q).all(axis=0))
     if len(bad):
@@ -130,9 +112,8 @@ def _standardised(block: BlockStructure, values: Mapping[str, Array], data: Any)
     z = values[f"r_{site}"] / sd[of_level]
     if not block.correlated:
         return {f"z_{site}": z}
-    pairs = [(i, j) for j in range(1, size) for i in range(j)]
-    row, column = (np.array(side) for side in zip(*pairs, strict=True))
-    cors = values[f"cor_{site}"].reshape(block.by_count, len(pairs))
+    row, column = pair_indices(size)
+    cors = values[f"cor_{site}"].reshape(block.by_count, len(row))
     correlation = jnp.broadcast_to(jnp.eye(size), (block.by_count, size, size))
     correlation = correlation.at[:, row, column].set(cors).at[:, column, row].set(cors)
     L = jnp.linalg.cholesky(correlation)
