@@ -27,6 +27,7 @@ from ..priors.lkj import LKJCholesky
 from ..priors.numpyro_prior import PriorDistribution
 from ..priors.resolve import VectorPrior
 from .blocks import Slot, pair_indices
+from .whitening import standardised, whitened
 
 __all__ = ["BlockStructure", "PredictorStructure", "Program", "Site", "Structure"]
 
@@ -84,13 +85,35 @@ class PredictorStructure:
 
 @dataclass(frozen=True)
 class BlockStructure:
-    """What the program knows of one block of group effects: J levels, k effects, ``by_count`` covariances."""
+    """What the program knows of one block of group effects: J levels, k effects, ``by_count`` covariances.
+
+    ``moved``: the sampler's coordinates are not the standardised effects themselves but what `whitening` makes of
+    them, from ``data["information"][site]`` and, if ``takes_over``, mu's coefficients.
+    """
 
     site: str
     levels: int
     size: int
     correlated: bool
     by_count: int
+    moved: bool = False
+    takes_over: bool = False
+
+    def correlations(self, values: Values) -> dict[str, Array]:
+        """``cor_<site>`` in brms's order, if the block has correlations."""
+        if not self.correlated:
+            return {}
+        L = values[f"L_{self.site}"].reshape(self.by_count, self.size, self.size)
+        row, column = pair_indices(self.size)
+        correlation = L @ jnp.swapaxes(L, -1, -2)
+        return {f"cor_{self.site}": correlation[:, row, column].reshape(-1)}
+
+    def factors(self, values: Values) -> Array:
+        """(by_count, k, k): Cholesky factors diag(sd) L of the effects' covariance matrices."""
+        sd = values[f"sd_{self.site}"].reshape(self.by_count, self.size)
+        if not self.correlated:
+            return sd[:, :, None] * jnp.eye(self.size)
+        return sd[:, :, None] * values[f"L_{self.site}"].reshape(self.by_count, self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -155,21 +178,49 @@ class Structure:
             for site, start in zip(self.sites, self.offsets[:-1], strict=True)
         }
 
-    def _transformed(self, q: Array, data: Any) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    def transformed(self, q: Array, data: Any) -> tuple[dict[str, Array], dict[str, Array], Array]:
         """Values, log prior density of each site, and the log Jacobian of the transformation."""
         values, log_priors, jacobian = {}, {}, jnp.zeros(())
         pieces = self.unravel(q)
+        moved = {f"z_{block.site}": block for block in self.blocks if block.moved}
         for name, d in self.distributions(data).items():
             piece = pieces[name]
             transform = biject_to(d.support)
             values[name] = transform(piece)
             jacobian = jacobian + jnp.sum(transform.log_abs_det_jacobian(piece, values[name]))
+            if name in moved:
+                # Standardised effects come after everything that they are standardised by.
+                at = self._whitening(moved[name], values, data)
+                values[name], log_determinant = standardised(piece, *at)
+                jacobian = jacobian + log_determinant
             log_priors[name] = jnp.sum(d.log_prob(values[name]))
         return values, log_priors, jacobian
 
+    def _whitening(self, block: BlockStructure, values: Values, data: Any) -> tuple[Array, Array | None, Any]:
+        """What `standardised` and `whitened` need besides the effects."""
+        factors = block.factors(values)
+        T = factors[0] if block.by_count == 1 else jnp.moveaxis(factors[data["by"][block.site]], 0, -1)
+        beta = None
+        if block.takes_over:
+            mu = next(p for p in self.predictors if p.parameter == "mu")
+            pieces = [values["Intercept"][None]] * mu.intercept + [values["b"]] * (mu.coefficients > 0)
+            beta = jnp.concatenate(pieces)
+        return T, beta, data["information"][block.site]
+
+    def whiten(self, q: Array, data: Any) -> Array:
+        """The sampler's coordinates of ``q``, whose group effects are given standardised (z)."""
+        pieces, values = self.unravel(q), {}
+        for name, d in self.distributions(data).items():
+            values[name] = biject_to(d.support)(pieces[name])
+        for block in self.blocks:
+            if block.moved:
+                name = f"z_{block.site}"
+                pieces[name] = whitened(values[name], *self._whitening(block, values, data))
+        return jnp.concatenate([pieces[site.name].reshape(-1) for site in self.sites])
+
     def potential(self, q: Array, data: Any) -> Array:
         """Minus the log posterior density of the unconstrained vector (Jacobians included)."""
-        values, log_priors, jacobian = self._transformed(q, data)
+        values, log_priors, jacobian = self.transformed(q, data)
         log_density = jacobian + sum(log_priors.values())
         if self.likelihood:
             design, family = data["design"], self.family
@@ -182,7 +233,7 @@ class Structure:
 
     def constrain(self, q: Array, data: Any) -> dict[str, Array]:
         """What is stored of a draw: every parameter on its natural scale, correlations, effects, ``lprior``."""
-        values, log_priors, _ = self._transformed(q, data)
+        values, log_priors, _ = self.transformed(q, data)
         kept = {s.name: values[s.name] for s in self.sites if s.kind == "prior"}
         derived = self.derived(values, data)
         if not self.keep_effects:
@@ -192,7 +243,7 @@ class Structure:
 
     def explain(self, q: Array, data: Any) -> tuple[str | None, int | None]:
         """What keeps the density from being finite at ``q``: a site's name, or a row (from 0)."""
-        values, log_priors, _ = self._transformed(q, data)
+        values, log_priors, _ = self.transformed(q, data)
         for name, value in log_priors.items():
             if not np.isfinite(value):
                 return name, None
@@ -211,16 +262,12 @@ class Structure:
                 shift = data["means"][p.parameter] @ values["b" + p.suffix] if p.coefficients else 0.0
                 out[f"b{p.suffix}_Intercept"] = values["Intercept" + p.suffix] - shift
         for block in self.blocks:
-            if block.correlated:
-                L = values[f"L_{block.site}"].reshape(block.by_count, block.size, block.size)
-                row, column = pair_indices(block.size)
-                correlation = L @ jnp.swapaxes(L, -1, -2)
-                out[f"cor_{block.site}"] = correlation[:, row, column].reshape(-1)
+            out |= block.correlations(values)
             out[f"r_{block.site}"] = self.effects(block, values, data)
         return out
 
     def effects(self, block: BlockStructure, values: Values, data: Any) -> Array:
-        """Group effects (J, k) from standardised ones: r_j = diag(sd) L z_j (non-centred)."""
+        """Group effects (J, k) from standardised ones: r_j = diag(sd) L z_j."""
         sd = values[f"sd_{block.site}"].reshape(block.by_count, block.size)
         z = values[f"z_{block.site}"]
         if not block.correlated:
