@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LinearFit", "lm"]
 
-INTERVALS = ("confidence", "prediction")
-
 
 def lm(
     formula: Any,
@@ -146,7 +144,7 @@ class LinearFit:
     @cached_property
     def nobs(self) -> int:
         """Number of rows that count: complete, and of positive weight."""
-        return int((self._weights > 0).sum())
+        return int((self.prior_weights > 0).sum())
 
     @property
     def n(self) -> int:
@@ -166,7 +164,7 @@ class LinearFit:
     @cached_property
     def deviance(self) -> float:
         """Residual sum of squares, weighted."""
-        return float(self._weights @ self._residuals**2)
+        return float(self.prior_weights @ self._residuals**2)
 
     @property
     def sigma(self) -> float:
@@ -174,7 +172,8 @@ class LinearFit:
         return float(np.sqrt(self.deviance / self.df_residual)) if self.df_residual else float("nan")
 
     @cached_property
-    def _weights(self) -> Rows:
+    def prior_weights(self) -> Rows:
+        """(n,) weights, 1 if none were given."""
         return np.ones(self.design.n) if self.design.weights is None else self.design.weights
 
     @cached_property
@@ -223,7 +222,7 @@ class LinearFit:
 
         ``parm``: only these coefficients. Raises `BayesmlmError` for an unknown name, or a level outside (0, 1).
         """
-        half = self._t_quantile(level) * self.standard_errors()
+        half = self.t_quantile(level) * self.standard_errors()
         tails = [f"{100 * tail:.3g} %" for tail in ((1 - level) / 2, (1 + level) / 2)]
         table = pd.DataFrame({tails[0]: self.coef() - half, tails[1]: self.coef() + half})
         if parm is None:
@@ -236,7 +235,8 @@ class LinearFit:
                 )
         return table.loc[wanted]
 
-    def _t_quantile(self, level: float) -> float:
+    def t_quantile(self, level: float) -> float:
+        """Half the width of a confidence interval, in standard errors. Raises for a level outside (0, 1)."""
         from scipy.special import stdtrit
 
         if not 0 < level < 1:
@@ -252,7 +252,7 @@ class LinearFit:
         """(n,) residuals: ``"response"`` y - fitted, ``"pearson"`` (or ``"weighted"``) times the root of the weight."""
         if type not in ("response", "pearson", "weighted"):
             raise BayesmlmError(f'type must be "response", "pearson" or "weighted", not {type!r}')
-        scale = 1.0 if type == "response" else np.sqrt(self._weights)
+        scale = 1.0 if type == "response" else np.sqrt(self.prior_weights)
         return self.design.pad(self._residuals * scale)
 
     def model_matrix(self) -> pd.DataFrame:
@@ -266,7 +266,7 @@ class LinearFit:
     @cached_property
     def _leverage(self) -> Rows:
         X = self.design.X[:, self.kept]
-        return self._weights * np.einsum("ij,ij->i", X @ self.unscaled, X)
+        return self.prior_weights * np.einsum("ij,ij->i", X @ self.unscaled, X)
 
     def rstandard(self) -> Rows:
         """(n,) residuals divided by their standard errors; NaN where the leverage is 1."""
@@ -276,14 +276,16 @@ class LinearFit:
         """(n,) as `rstandard`, sigma estimated without the row."""
         rest = 1 - self._leverage
         with np.errstate(divide="ignore", invalid="ignore"):
-            without = (self.deviance - self._weights * self._residuals**2 / rest) / (self.df_residual - 1)
+            without = (self.deviance - self.prior_weights * self._residuals**2 / rest) / (
+                self.df_residual - 1
+            )
             return self.design.pad(self._standardised(np.sqrt(without)))
 
     def _standardised(self, sigma: Any) -> Rows:
         rest = 1 - self._leverage
         rest = np.where(rest > 10 * np.finfo(float).eps, rest, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.sqrt(self._weights) * self._residuals / (sigma * np.sqrt(rest))
+            return np.sqrt(self.prior_weights) * self._residuals / (sigma * np.sqrt(rest))
 
     def cooks_distance(self) -> Rows:
         """(n,) Cook's distances (Cook 1977, Technometrics 19)."""
@@ -294,7 +296,7 @@ class LinearFit:
     @cached_property
     def _sums_of_squares(self) -> tuple[float, int]:
         """(explained sum of squares, whether an intercept was taken out); an offset explains nothing."""
-        w, linear = self._weights, self.design_fitted - self.design.offset
+        w, linear = self.prior_weights, self.design_fitted - self.design.offset
         intercept = int(self.design.predictor.intercept)
         centre = float(w @ linear / w.sum()) if intercept else 0.0
         return float(w @ (linear - centre) ** 2), intercept
@@ -327,7 +329,7 @@ class LinearFit:
 
     def logLik(self) -> float:  # noqa: N802
         """Maximised log-likelihood."""
-        w = self._weights[self._weights > 0]
+        w = self.prior_weights[self.prior_weights > 0]
         n = self.nobs
         with np.errstate(divide="ignore"):
             return float(0.5 * (np.log(w).sum() - n * (np.log(2 * np.pi * self.deviance / n) + 1)))
@@ -370,43 +372,9 @@ class LinearFit:
 
         Raises `NewDataError` for missing columns or values and unseen levels.
         """
-        if interval not in (None, *INTERVALS):
-            raise BayesmlmError(f'interval must be "confidence" or "prediction", not {interval!r}')
-        if newdata is None:
-            X, offset, index = self.design.X, self.design.offset, self.row_names()
-            precision = self._weights if weights is None else np.asarray(weights, dtype=float)
-        else:
-            frame = Frame.from_any(newdata)
-            X, offset = self.design.new_arrays(frame)
-            index = pd.RangeIndex(len(X)) if frame.row_labels is None else pd.Index(frame.row_labels)
-            precision = np.broadcast_to(
-                np.asarray(1.0 if weights is None else weights, dtype=float), (len(X),)
-            )
-            self._warn_of_aliased()
-        X = X[:, self.kept]
-        pad = self.design.pad if newdata is None else lambda x: x
-        fit = X @ self.coefficients[self.kept] + offset
-        if not se and interval is None:
-            return pad(fit)
-        variance = self.sigma**2 * np.einsum("ij,ij->i", X @ self.unscaled, X)
-        columns = {"fit": fit}
-        if interval is not None:
-            with np.errstate(divide="ignore"):
-                spread = variance + (self.sigma**2 / precision if interval == "prediction" else 0.0)
-            half = self._t_quantile(level) * np.sqrt(spread)
-            columns |= {"lwr": fit - half, "upr": fit + half}
-        if se:
-            columns["se.fit"] = np.sqrt(variance)
-        table = {name: pad(values) for name, values in columns.items()}
-        return pd.DataFrame(table, index=index if len(index) == len(table["fit"]) else None)
+        from .linear_predict import predict
 
-    def _warn_of_aliased(self) -> None:
-        if self.rank < len(self.coefficients):
-            warnings.warn(
-                "some coefficients are not defined: predictions are right only for rows with the same dependence",
-                BayesmlmWarning,
-                stacklevel=3,
-            )
+        return predict(self, newdata, se=se, interval=interval, level=level, weights=weights)
 
     def update(self, formula: Any = None, data: Any = None, **arguments: Any) -> LinearFit:
         """Fit again with another formula (``". ~ . + x"`` allowed), other data or other arguments of `lm`."""
@@ -425,8 +393,8 @@ class LinearFit:
         names = [self.design.names[k] for k in self.kept]
         X = pd.DataFrame(self.design.X[:, self.kept], columns=names)
         y = pd.Series(self.design.y - self.design.offset, name=self.design.response)
-        counted = self._weights > 0
-        return WLS(y[counted], X[counted], weights=self._weights[counted]).fit()
+        counted = self.prior_weights > 0
+        return WLS(y[counted], X[counted], weights=self.prior_weights[counted]).fit()
 
     def row_names(self) -> pd.Index:
         """Labels of the rows used: those of the data, or numbers from 0."""

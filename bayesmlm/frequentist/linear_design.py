@@ -19,7 +19,15 @@ from ..formula.predictor import Predictor
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign
 
-__all__ = ["LinearDesign", "Rows", "build_linear_design", "column_argument", "one_formula", "read_na_action"]
+__all__ = [
+    "LinearDesign",
+    "Rows",
+    "build_linear_design",
+    "column_argument",
+    "one_formula",
+    "read_na_action",
+    "subset_mask",
+]
 
 Rows = NDArray[np.float64]
 Functions = Mapping[str, Callable[..., Any]]
@@ -137,7 +145,7 @@ def build_linear_design(
     functions = dict(functions or {})
     given_weights = column_argument(weights, frame, "weights")
     given_offset = column_argument(offset, frame, "offset")
-    chosen = _subset_mask(subset, frame)
+    chosen = subset_mask(subset, frame)
     frame = frame.take(chosen)
     extra = [None if x is None else x[chosen] for x in (given_weights, given_offset)]
     assert formula.response is not None
@@ -199,7 +207,7 @@ def _expression(text: str, frame: Frame) -> Node:
     return Name(text) if text in frame.columns else parse_expression(text)
 
 
-def _subset_mask(subset: Any, frame: Frame) -> NDArray[np.bool_]:
+def subset_mask(subset: Any, frame: Frame) -> NDArray[np.bool_]:
     """Which rows ``subset`` keeps: a condition on columns as text, a mask (n,), or positions from 0."""
     if subset is None:
         return np.ones(frame.n_rows, dtype=bool)
