@@ -1,0 +1,122 @@
+"""The numbers of a marginal program: cross products of the rows, or the rows themselves where they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..marginal.jax_evaluate import blocks_of
+from ..marginal.statistics import Rows, Statistics, collect, prepare_rows
+from ..marginal.wide import SparseWide
+from .integrate import columns_of
+from .marginal_program import MarginalProgram, MarginalStructure, normalising_constant
+from .program import Structure
+
+if TYPE_CHECKING:
+    from .design import Design
+    from .spec import ModelSpec
+
+__all__ = ["marginal_program"]
+
+Vector = NDArray[np.float64]
+
+
+def marginal_program(spec: ModelSpec) -> MarginalProgram:
+    """The program of ``spec`` without the effects that its `Integration` names."""
+    design, integration = spec.design, spec.integration
+    rest = _without(spec.structure, integration.blocks)
+    blocks = tuple(spec.structure.blocks[i] for i in integration.blocks)
+    response = design.response
+    logarithm = design.family.name == "lognormal"
+    target = np.log(response.values) if logarithm else response.values
+    weights = response.weights
+    X = _population(design) if integration.form == "statistics" else np.zeros((design.n, 0))
+    used = np.einsum("np,np->p", X, X if weights is None else X * weights[:, None]) > 0
+    groups = [
+        (design.blocks[i].codes, len(design.blocks[i].levels), columns_of(design, i))
+        for i in integration.blocks
+    ]
+    rows = prepare_rows(X[:, used], groups, weights)
+    total = float(design.n if weights is None else weights.sum())
+    jacobian = -float(np.sum(target if weights is None else target * weights)) if logarithm else 0.0
+    data = {
+        **spec.numbers,
+        "priors": {site.name: spec.numbers["priors"][site.name] for site in rest.sites},
+        "total": np.float64(total),
+        "constant": normalising_constant(total, jacobian),
+        "scales": rows.scales,
+    }
+    if integration.form == "statistics":
+        offset = design.predictors["mu"].offset
+        data |= _cross_products(collect(rows, target if offset is None else target - offset), rows, used)
+    else:
+        data |= _of_rows(spec, rest, rows, target)
+    structure = MarginalStructure(rest, blocks, rows.plan, integration.form)
+    return MarginalProgram(structure, data, partial(spec.coordinate_names, rest.sites), design.frame.row_name)
+
+
+def _without(joint: Structure, integrated: tuple[int, ...]) -> Structure:
+    """The joint structure without the effects of some blocks; their scales and correlations stay."""
+    kept = [i for i in range(len(joint.blocks)) if i not in integrated]
+    place = {old: new for new, old in enumerate(kept)}
+    predictors = tuple(
+        replace(p, slots=tuple(replace(s, block=place[s.block]) for s in p.slots if s.block in place))
+        for p in joint.predictors
+    )
+    gone = {f"z_{joint.blocks[i].site}" for i in integrated}
+    sites = tuple(site for site in joint.sites if site.name not in gone)
+    return replace(joint, predictors=predictors, blocks=tuple(joint.blocks[i] for i in kept), sites=sites)
+
+
+def _population(design: Design) -> NDArray[np.float64]:
+    """(n, p): what the intercept and the coefficients of mu multiply."""
+    mu = design.predictors["mu"]
+    if not mu.centred:
+        return mu.population.matrix
+    return np.concatenate([np.ones((design.n, 1)), mu.population.matrix[:, 1:] - mu.means], axis=1)
+
+
+def _cross_products(statistics: Statistics, rows: Rows, used: NDArray[np.bool_]) -> dict[str, Any]:
+    """Columns that are zero everywhere are not in the basis: their coefficients do nothing."""
+    plan = statistics.plan
+    R = np.zeros((len(rows.basis.R), len(used)))
+    R[:, used] = rows.basis.R
+    sides = [
+        wide.B if isinstance(wide, SparseWide) else wide.values[:, plan.width :] for wide in statistics.wides
+    ]
+    return {
+        "blocks": blocks_of(statistics),
+        "sides": tuple(np.ascontiguousarray(side.swapaxes(0, 1)) for side in sides),
+        "top": np.ascontiguousarray(statistics.dense[: plan.width, plan.width :].T) if plan.width else None,
+        "R": R,
+        "projection": statistics.projection,
+        "squares": np.float64(statistics.dense[-1, -1]),
+    }
+
+
+def _of_rows(spec: ModelSpec, rest: Structure, rows: Rows, target: Vector) -> dict[str, Any]:
+    """What is needed of every row: residuals, and where sigma is predicted precisions."""
+    design, plan = spec.design, rows.plan
+    arrays = design.arrays()
+    sampled = {block.site for block in rest.blocks}
+    mu = design.predictors["mu"]
+    kept = [design.blocks[slot.block].site in sampled for slot in mu.slots]
+    columns = arrays["predictors"]["mu"]["Z"]
+    arrays["predictors"]["mu"]["Z"] = tuple(Z for Z, keep in zip(columns, kept, strict=True) if keep)
+    arrays["codes"] = {site: codes for site, codes in arrays["codes"].items() if site in sampled}
+    data = {
+        "design": arrays,
+        "target": target,
+        "Z": rows.Z,
+        "codes": tuple(factor.codes.astype(np.int32) for factor in plan.factors),
+    }
+    if design.response.weights is not None:
+        data |= {"weights": design.response.weights, "root_weights": rows.root_weights}
+    blocks = blocks_of(collect(rows, target))
+    if spec.integration.form == "residual":
+        return {**data, "blocks": blocks}
+    return {**data, "parents": blocks.parents}
