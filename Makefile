@@ -2,9 +2,10 @@
 
 PYTHON_IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed
+PEERS := $(or $(BAYESMLM_PEERS),benchmarks/.peers)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs validate bench clean
+.PHONY: help demo test lint docs validate bench bench-peers clean
 
 help:
 	@echo "make demo      fit the example model, print its summary, write the plots to demo/"
@@ -12,7 +13,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make docs      build the documentation into site/"
 	@echo "make validate  long checks: long posteriors, random kills"
-	@echo "make bench     measure speed"
+	@echo "make bench     measure speed, beside every peer that is installed (R's; make bench-peers installs Python's)"
 	@echo "make clean     remove everything that was built, .venv included"
 
 demo: $(INSTALLED)-run
@@ -33,10 +34,15 @@ validate: $(INSTALLED)-dev
 	@$(PYTHON_IN_VENV) -m pytest -m validate -n 0
 
 bench: $(INSTALLED)-run
-	@$(PYTHON_IN_VENV) benchmarks/bayes.py
+	@$(PYTHON_IN_VENV) -m benchmarks
+
+# The peers are no dependencies of ours: they get an environment of their own.
+bench-peers: $(INSTALLED)-run
+	@$(PYTHON_IN_VENV) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 
 clean:
-	rm -rf .venv .cache site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .cache benchmarks/.peers site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # One stamp for each set of extras: an install runs again only when what it installs has changed.
 $(INSTALLED)-run: pyproject.toml .ci/setup-venv

@@ -1,0 +1,1 @@
+"""Speed of bayesmlm beside its peers, with their answers compared in the same run: ``python -m benchmarks``."""

@@ -1,0 +1,136 @@
+"""What is fitted: the models of the benchmark as two tables of data, and simulated data by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Part = Literal["lmer", "bayes"]
+
+EVERYONE = ("bayesmlm", "lme4", "statsmodels", "interlace", "bossanova")
+BAYESIANS = ("bayesmlm", "brms", "bambi+nutpie", "bambi+pymc", "bambi+numpyro", "numpyro")
+SLOPES = "y ~ x + (x | g)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model on one data set. ``source``: a data set's name or a `Simulated`; ``sweep``: which curve of the
+    plot it is a point of ("rows" or "groups"); ``memory``: report the peak too; ``quick``: part of --quick."""
+
+    name: str
+    part: Part
+    formula: str
+    source: str | Simulated
+    peers: tuple[str, ...]
+    family: str = "gaussian"
+    sweep: str | None = None
+    memory: bool = False
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Data made from a seed: ``slopes`` (`SLOPES`, ``groups`` groups) or ``crossed`` (500 subjects x 200 items)."""
+
+    kind: Literal["slopes", "crossed"]
+    rows: int
+    groups: int = 0
+
+
+def lmer_cases() -> list[Case]:
+    """The linear mixed models, REML, small to large."""
+    named = [
+        ("sleepstudy", "Reaction ~ Days + (Days | Subject)", True),
+        ("hsbsub", "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)", True),
+        ("hsball", "mathach ~ meanses + sector*ses + (ses | id)", False),
+        ("classroom", "mathkind ~ ses + (1 | schoolid/classid)", False),
+        ("nels", "y.nels ~ ses.nels + (ses.nels | g.nels)", False),
+        ("Chem97", "score ~ gcsecnt + (1 | school) + (1 | lea)", False),
+        ("InstEval", "y ~ service + (1 | s) + (1 | d)", False),
+    ]
+    cases = [Case(name, "lmer", formula, name, EVERYONE, quick=quick) for name, formula, quick in named]
+    crossed = Simulated("crossed", 20_000)
+    million = Simulated("slopes", 1_000_000, 10_000)
+    cases += [
+        Case("crossed 500 x 200", "lmer", "y ~ x + (1 | s) + (1 | i)", crossed, EVERYONE),
+        Case("10^6 rows, 10^4 groups", "lmer", SLOPES, million, ("bayesmlm", "lme4"), memory=True),
+    ]
+    return cases + sweep("lmer", EVERYONE, rows=(10**3, 10**4, 10**5, 10**6), groups=(10, 100, 1000, 10_000))
+
+
+def bayes_cases() -> list[Case]:
+    """The models sampled by NUTS: 4 chains, 1000 warm-up iterations and 1000 draws each, brms's default priors."""
+    seed = "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)"
+    all_schools = "mathach ~ meanses + sector*ses + (ses | id)"
+    epilepsy = "count ~ zAge + zBase * Trt + (1 | patient) + (1 | obs)"
+    some = ("bayesmlm", "brms", "bambi+nutpie", "numpyro")
+    return [
+        Case("hsbsub", "bayes", seed, "hsbsub", BAYESIANS, quick=True),
+        Case("hsball", "bayes", all_schools, "hsball", some),
+        Case("epilepsy", "bayes", epilepsy, "epilepsy", some, family="poisson"),
+        *sweep("bayes", ("bayesmlm",), rows=(10**4, 10**5, 10**6), groups=(10, 100, 1000)),
+    ]
+
+
+def sweep(part: Part, peers: tuple[str, ...], rows: tuple[int, ...], groups: tuple[int, ...]) -> list[Case]:
+    """`SLOPES` with 100 groups and more and more rows, then with 20 000 rows and more and more groups."""
+    points = [("rows", Simulated("slopes", n, 100)) for n in rows]
+    points += [("groups", Simulated("slopes", 20_000, j)) for j in groups]
+    return [
+        Case(f"{s.rows} rows, {s.groups} groups", part, SLOPES, s, peers, sweep=along) for along, s in points
+    ]
+
+
+def huge_case() -> Case:
+    """10^7 rows (``--huge``): needs about 24 GiB."""
+    return Case(
+        "10^7 rows, 100 groups", "bayes", SLOPES, Simulated("slopes", 10**7, 100), ("bayesmlm",), memory=True
+    )
+
+
+def load(source: str | Simulated) -> pd.DataFrame:
+    """The data of a case; raises ``DataError`` for a data set that is not here (it says where to get one)."""
+    if isinstance(source, Simulated):
+        return simulate(source)
+    import bayesmlm as bm
+
+    return bm.load_dataset(source)
+
+
+def simulate(source: Simulated) -> pd.DataFrame:
+    """The same numbers on every machine: a seed of their own for all sizes."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(20_000)
+    n = source.rows
+    x, e = rng.normal(size=n), rng.normal(size=n)
+    if source.kind == "crossed":
+        s, i = rng.integers(500, size=n), rng.integers(200, size=n)
+        y = 1 + 0.5 * x + 0.8 * rng.normal(size=500)[s] + 0.6 * rng.normal(size=200)[i] + e
+        return pd.DataFrame({"y": y, "x": x, "s": s, "i": i})
+    g = np.arange(n) % source.groups
+    b = rng.normal(size=(source.groups, 2)) @ np.array([[0.8, 0.2], [0.0, 0.4]])
+    return pd.DataFrame({"y": 1 + b[g, 0] + (0.5 + b[g, 1]) * x + e, "x": x, "g": g})
+
+
+def grouping_columns(formula: str) -> list[str]:
+    """The columns after the bars of a formula, in order."""
+    after_bars = " ".join(re.findall(r"\|([^)]*)\)", formula))
+    return list(dict.fromkeys(re.findall(r"[\w.]+", after_bars)))
+
+
+def used_columns(formula: str, data: pd.DataFrame) -> pd.DataFrame:
+    """The complete rows of the columns that a formula names, grouping columns as factors of text."""
+    import pandas as pd
+
+    names = [name for name in dict.fromkeys(re.findall(r"[A-Za-z][\w.]*", formula)) if name in data]
+    kept = data[names].dropna().reset_index(drop=True)
+    for name in names:
+        if name in grouping_columns(formula) or isinstance(kept[name].dtype, pd.CategoricalDtype):
+            kept[name] = kept[name].astype(str).astype("category")
+    return kept

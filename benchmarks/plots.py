@@ -1,0 +1,33 @@
+"""Cost against rows, and against groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .run import Record
+
+
+def draw(part: str, records: list[Record], path: Path) -> None:
+    """Two log-log panels of the cases that belong to a sweep, a line for each peer."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    points = [r for r in records if r.case.sweep is not None and r.best is not None]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    panels = [("rows", "rows, in 100 groups"), ("groups", "groups, of 20 000 rows")]
+    for axis, (sweep, label) in zip(axes, panels, strict=True):
+        for peer in dict.fromkeys(r.peer for r in points):
+            mine = [r for r in points if r.peer == peer and r.case.sweep == sweep]
+            sizes = [r.rows if sweep == "rows" else r.levels for r in mine]
+            seconds = [r.best if part == "lmer" else r.median for r in mine]
+            axis.loglog(sizes, seconds, marker="o", markersize=4, label=peer)
+        axis.set_xlabel(label)
+        axis.grid(True, which="major", alpha=0.3)
+    axes[0].set_ylabel("seconds of a fit" if part == "lmer" else "seconds of sampling")
+    if points:
+        axes[0].legend(frameon=False)
+    figure.suptitle("y ~ x + (x | g)", fontsize=10)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
