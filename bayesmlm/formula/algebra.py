@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import FormulaError
 from .expansion import expand, is_bar
@@ -84,7 +84,9 @@ def _sort_in(parts: _Parts, factors: tuple[Node, ...], source: str, intercept: b
     first = factors[0]
     special = next((factor for factor in factors if _special_kind(factor) is not None), None)
     if isinstance(first, Paren):
-        parts.group_terms.extend(_group_terms(first, source))
+        parts.group_terms.extend(_group_terms(first.inner, first.span, source))
+    elif isinstance(first, Call) and is_structured(first):
+        parts.group_terms.extend(_structured_terms(first, source))
     elif isinstance(first, Call) and first.function == "offset":
         parts.offsets.append(_offset(first, source))
     elif isinstance(special, Call):
@@ -102,7 +104,7 @@ def _sort_in(parts: _Parts, factors: tuple[Node, ...], source: str, intercept: b
 def _refuse_misplaced(factor: Node, factors: tuple[Node, ...], source: str, in_group: bool) -> None:
     """Everything that some kind of factor may not do: stand in a product, or inside a group term."""
     kind = _special_kind(factor)
-    if isinstance(factor, Paren):
+    if isinstance(factor, Paren) or (isinstance(factor, Call) and is_structured(factor)):
         what, alone, outside = "a group term", True, True
     elif isinstance(factor, Call) and factor.function == "offset":
         what, alone, outside = "offset()", True, True
@@ -130,10 +132,7 @@ def _refuse_call(factor: Node, source: str) -> None:
     if not isinstance(factor, Call):
         return
     name = factor.function
-    if is_structured(factor):
-        plain = f"({unparse(factor.arguments[0])})"
-        reason = f"the covariance structure `{name}()` is not available yet; unstructured is `{plain}`"
-    elif name in ("te", "ti"):
+    if name in ("te", "ti"):
         reason = f"tensor product smooths `{name}()` cannot be written as random effects: use t2()"
     elif name in _HELPERS:
         reason = f"`{name}()` is not part of a right-hand side: it goes into or after bf(...)"
@@ -166,9 +165,25 @@ def _offset(call: Call, source: str) -> Node:
     return call.arguments[0].value
 
 
-def _group_terms(paren: Paren, source: str) -> list[GroupTerm]:
+def _structured_terms(call: Call, source: str) -> list[GroupTerm]:
+    """The group terms of lme4's ``cs(effects | group, hom = TRUE)``."""
+    bar, *options = call.arguments
+    homogeneous = None
+    for option in options:
+        said = option.value.name if isinstance(option.value, Name) else ""
+        if option.name not in (None, "hom") or said not in ("TRUE", "T", "FALSE", "F") or len(options) > 1:
+            reason = f"`{call.function}()` takes a group term and hom = TRUE or FALSE"
+            raise FormulaError(reason, source, option.span)
+        homogeneous = said in ("TRUE", "T")
+    if not (isinstance(bar.value, Binary) and bar.value.operator == "|"):
+        reason = f"write `{call.function}(effects | group)`: a structure says which correlations there are"
+        raise FormulaError(reason, source, call.span)
+    terms = _group_terms(bar.value, call.span, source)
+    return [replace(term, structure=(call.function, homogeneous)) for term in terms]
+
+
+def _group_terms(bar_node: Node, span: tuple[int, int], source: str) -> list[GroupTerm]:
     """The group terms that ``(effects | group)`` stands for, nested groups taken apart."""
-    bar_node = paren.inner
     assert isinstance(bar_node, Binary)  # the expansion keeps parentheses around bars only
     bar = read_bar(bar_node, source)
     effects = right_hand_side(bar.effects, source, in_group=True)
@@ -187,10 +202,10 @@ def _group_terms(paren: Paren, source: str) -> list[GroupTerm]:
             _refuse_mmc(effects, source)
         if not _has_effects(effects):
             reason = "this group term has no effects: write `(1 | g)` or `(x | g)`"
-            raise FormulaError(reason, source, paren.span)
+            raise FormulaError(reason, source, span)
         identifier = bar.id or read.id
         label = f"{text} | {grouping.label}"
-        group_terms.append(GroupTerm(effects, grouping, correlated, identifier, label, paren.span))
+        group_terms.append(GroupTerm(effects, grouping, correlated, identifier, label, span=span))
     return group_terms
 
 

@@ -9,6 +9,7 @@ from .expansion import expand
 from .nodes import Argument, Binary, Call, Name, Node, Number, Paren, String
 from .predictor import Grouping
 from .unparse import unparse
+from .walk import walk
 
 __all__ = ["Bar", "read_bar", "read_groupings"]
 
@@ -78,7 +79,8 @@ def _product(factors: tuple[Node, ...], node: Node, source: str) -> Grouping:
         if not isinstance(factor, Name):
             raise _illegal(factor, source)
         names.append(factor.name)
-    return Grouping(tuple(names), ":".join(names), span=node.span)
+    nested = len(names) > 1 and any(isinstance(n, Binary) and n.operator == "/" for n in walk(node))
+    return Grouping(tuple(names), ":".join(names), nested=nested, span=node.span)
 
 
 def _illegal(node: Node, source: str) -> FormulaError:

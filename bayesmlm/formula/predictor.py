@@ -52,6 +52,7 @@ class Grouping:
     kind: str = "gr"  # "gr" or "mm"
     by: str | None = None
     options: tuple[tuple[str, Node], ...] = ()
+    nested: bool = False  # written with a slash, `a/b`: lme4 calls the product `b:a`
     span: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
@@ -60,6 +61,7 @@ class GroupTerm:
     """``(effects | id | grouping)``; ``a/b`` has been expanded into two of these.
 
     ``correlated`` is False for ``||`` and ``gr(cor = FALSE)``; ``id`` is brms's ``|ID|`` (or ``gr(id = )``).
+    ``structure``: lme4's tag around the term (``us``, ``diag``, ``cs``, ``ar1``) and its ``hom``, None where not said.
     """
 
     effects: Predictor
@@ -67,6 +69,7 @@ class GroupTerm:
     correlated: bool = True
     id: str | None = None
     label: str = ""
+    structure: tuple[str, bool | None] | None = None
     span: tuple[int, int] = field(default=(0, 0), compare=False)
 
 

@@ -1,17 +1,13 @@
-"""`lmer()` and `glmer()`: the names are fixed; the fits are not available yet and say so."""
+"""Mixed models by maximum likelihood: `lmer`, and what belongs to it."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
 from ..errors import BayesmlmError
+from .lmer import lmer
 
 __all__ = ["glmer", "lmer"]
-
-
-def lmer(formula: Any, data: Any = None, **arguments: Any) -> NoReturn:
-    """Linear mixed models by REML or ML: not available yet. Raises `BayesmlmError`."""
-    raise BayesmlmError("lmer() is not available yet; brm() fits the same formula by NUTS")
 
 
 def glmer(formula: Any, data: Any = None, family: Any = None, **arguments: Any) -> NoReturn:

@@ -1,0 +1,428 @@
+"""Formula and data of a linear mixed model as arrays, in the order and under the names of lme4."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..covariance import Autoregressive, CompoundSymmetry, Covariance, Diagonal, Unstructured
+from ..data.columns import Factor, Numeric
+from ..data.frame import Frame
+from ..data.levels import as_factor, match_levels
+from ..data.model_frame import complete_rows
+from ..errors import DataError, FormulaError, NewDataError
+from ..formula import Formula
+from ..formula.evaluate import TransformState, evaluate
+from ..formula.nodes import Call, Name, Node
+from ..formula.parse import parse_expression
+from ..formula.predictor import Grouping, GroupTerm, Predictor
+from ..formula.unparse import unparse
+from ..formula.walk import variables
+from ..terms.population import PopulationDesign, aliased_columns
+
+__all__ = ["MixedDesign", "MixedTerm", "build_mixed_design", "grouping_codes"]
+
+Functions = Mapping[str, Callable[..., Any]]
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedTerm:
+    """One random-effects term: k effects of each of J levels.
+
+    ``group``: lme4's name of the factor (``classid:schoolid`` for ``schoolid/classid``); ``levels``: its level
+    names (``160:1``); ``codes``: (n,); ``names``: R's names of the effects; ``Z``: (n, k).
+    """
+
+    group: str
+    variables: tuple[str, ...]
+    levels: tuple[str, ...]
+    codes: Codes
+    effects: PopulationDesign
+    covariance: Covariance
+    source: GroupTerm
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """R's names of the effects."""
+        return self.effects.r_names
+
+    @property
+    def Z(self) -> Matrix:  # noqa: N802
+        """(n, k) values that the effects multiply."""
+        return self.effects.matrix
+
+    @property
+    def size(self) -> int:
+        """k, the number of effects of a level."""
+        return len(self.names)
+
+    @property
+    def count(self) -> int:
+        """J k, all effects of the term."""
+        return len(self.levels) * self.size
+
+    def new_codes(self, frame: Frame) -> tuple[Codes, tuple[str, ...]]:
+        """The level of each row of new data, and the names of levels that the fit did not have: these count on
+        from ``len(levels)``; -1 where the grouping variable is missing."""
+        codes, names = grouping_codes(frame, self.variables)
+        known = match_levels(names, self.levels).astype(np.int64)
+        unseen = np.flatnonzero(known < 0)
+        known[unseen] = len(self.levels) + np.arange(len(unseen))
+        return np.append(known, -1)[codes], tuple(names[i] for i in unseen)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedDesign:
+    """Everything a linear mixed model knows about its data.
+
+    ``y``: (n,) response; ``offset``, ``weights``: (n,) or None; ``population`` codes all population columns, of which
+    ``kept`` are linearly independent; ``terms`` in lme4's order (decreasing number of levels). ``frame``: the rows
+    used; ``used``: (N,) which rows of the data these are; ``na_action``: "omit", "exclude" or "fail".
+    """
+
+    formula: Formula
+    predictor: Predictor
+    frame: Frame
+    y: Vector
+    offset: Vector | None
+    weights: Vector | None
+    population: PopulationDesign
+    kept: tuple[int, ...]
+    terms: tuple[MixedTerm, ...]
+    state: TransformState
+    functions: Functions
+    used: NDArray[np.bool_]
+    na_action: str
+    messages: tuple[str, ...]
+
+    @property
+    def response(self) -> str:
+        """The response as R deparses it."""
+        assert self.formula.response is not None
+        return unparse(self.formula.response)
+
+    @property
+    def n(self) -> int:
+        """Number of rows used."""
+        return len(self.y)
+
+    @property
+    def X(self) -> Matrix:  # noqa: N802
+        """(n, p) population columns, without those that depend on columns before them."""
+        full = self.population.matrix
+        return full if len(self.kept) == full.shape[1] else full[:, list(self.kept)]
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """R's names of the columns of `X`."""
+        return tuple(self.population.r_names[i] for i in self.kept)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """R's names of the population columns that were left out."""
+        return tuple(name for i, name in enumerate(self.population.r_names) if i not in self.kept)
+
+    @property
+    def assign(self) -> tuple[int, ...]:
+        """For each column of `X` the number of its term in ``population.terms``, from 1; 0 is the intercept."""
+        return tuple(self.population.assign[i] for i in self.kept)
+
+    def new_X(self, frame: Frame) -> Matrix:  # noqa: N802
+        """(m, p) population columns of new data. Raises `NewDataError`."""
+        return self.population.new_data(frame)[:, list(self.kept)]
+
+    def new_offset(self, frame: Frame) -> Vector | None:
+        """(m,) offset() terms of the formula for new data; an offset given as an array has no new values."""
+        return _formula_offset(self.predictor, frame, self.state.frozen(), self.functions)
+
+
+def build_mixed_design(
+    formula: Formula,
+    frame: Frame,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    na_action: str = "omit",
+    functions: Functions | None = None,
+) -> MixedDesign:
+    """Formula and data to arrays. Raises `FormulaError` and `DataError`."""
+    functions, contrasts = dict(functions or {}), dict(contrasts or {})
+    for name in contrasts:
+        frame[name]  # raises for a column that is not there
+    _refuse(formula)
+    assert formula.response is not None
+    predictor = formula.predictor(frame.names)
+    if not predictor.group_terms:
+        raise FormulaError(
+            "the formula has no group term; write `(1 | g)` to let the intercept vary by g, or use bm.lm()",
+            formula.source,
+            formula.right.span,
+        )
+    extra = {"weights": weights, "offset": offset, "subset": subset}
+    frame, extra_nodes, used, na_action = _rows(formula, predictor, frame, extra, na_action)
+    state = TransformState()
+    y = _numeric(formula.response, frame, state, functions, formula.source, "the response")
+    population = PopulationDesign.build(predictor, frame, state, functions, contrasts)
+    aliased = aliased_columns(population.matrix)
+    kept = tuple(i for i in range(len(population.r_names)) if i not in aliased)
+    messages = []
+    if aliased:
+        count = len(aliased)
+        what = "1 column / coefficient" if count == 1 else f"{count} columns / coefficients"
+        messages.append(f"fixed-effect model matrix is rank deficient so dropping {what}")
+    terms = []
+    for term in predictor.group_terms:
+        terms += _mixed_terms(term, frame, state, functions, contrasts)
+    terms.sort(key=lambda t: -len(t.levels))
+    total = _formula_offset(predictor, frame, state, functions)
+    if "offset" in extra_nodes:
+        given = _numeric(extra_nodes["offset"], frame, TransformState(), functions, "", "the offset")
+        total = given if total is None else total + given
+    prior = None
+    if "weights" in extra_nodes:
+        prior = _numeric(extra_nodes["weights"], frame, TransformState(), functions, "", "weights")
+        wrong = np.flatnonzero(~(prior > 0))
+        if wrong.size:
+            raise DataError(
+                f"weights must be positive; {frame.row_name(int(wrong[0]))} has {prior[wrong[0]]:g}. A row that is not "
+                "to count is left out with subset="
+            )
+    return MixedDesign(
+        formula,
+        predictor,
+        frame,
+        y,
+        total,
+        prior,
+        population,
+        kept,
+        tuple(terms),
+        state,
+        functions,
+        used,
+        na_action,
+        tuple(messages),
+    )
+
+
+def grouping_codes(frame: Frame, names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:
+    """Codes (n,) and level names of a grouping factor, -1 where a variable is missing.
+
+    Of several variables the levels are R's of ``interaction``: ``a:b``, the first varying slowest, those that occur.
+    """
+    factors = [as_factor(frame[name], name) for name in names]
+    codes = factors[0].codes.astype(np.int64)
+    labels = list(factors[0].levels)
+    for factor in factors[1:]:
+        codes, labels = _present(codes, labels)
+        size = max(len(factor.levels), 1)
+        missing = (codes < 0) | (factor.codes < 0)
+        codes = np.where(missing, -1, codes * size + factor.codes)
+        labels = _Crossed(labels, factor.levels)  # type: ignore[assignment]
+    codes, labels = _present(codes, labels)
+    return codes, tuple(labels)
+
+
+class _Crossed:
+    """Names of all combinations, made when asked for: there may be far more of them than occur."""
+
+    def __init__(self, first: Any, second: tuple[str, ...]) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) * len(self.second)
+
+    def __getitem__(self, place: int) -> str:
+        return f"{self.first[place // len(self.second)]}:{self.second[place % len(self.second)]}"
+
+
+def _present(codes: Codes, labels: Any) -> tuple[Codes, list[str]]:
+    """The same without the levels that no row has."""
+    if len(labels) <= 4 * len(codes):
+        there = np.zeros(len(labels) + 1, dtype=bool)
+        there[codes] = True
+        there[-1] = False
+        places = np.flatnonzero(there)
+    else:
+        places = np.unique(codes[codes >= 0])
+    found = [labels[int(i)] for i in places]
+    if len(found) == len(labels):
+        return codes, found
+    return np.where(codes < 0, -1, np.searchsorted(places, codes)), found
+
+
+def _refuse(formula: Formula) -> None:
+    if formula.response is None:
+        raise FormulaError("the formula has no response; write `y ~ ...`", formula.source, (0, 1))
+    if formula.additions:
+        call = formula.additions[0]
+        how = "pass them as lmer(..., weights=)" if call.function == "weights" else "fit the model with brm()"
+        raise FormulaError(
+            f"`{call.function}()` on the left-hand side is brms's; {how}", formula.source, call.span
+        )
+    if isinstance(formula.response, Call) and formula.response.function in ("cbind", "mvbind"):
+        raise FormulaError(
+            "a response of two columns is a number of successes and of failures, for glmer(); lmer() takes one "
+            "numeric response",
+            formula.source,
+            formula.response.span,
+        )
+
+
+def _rows(
+    formula: Formula, predictor: Predictor, frame: Frame, extra: Mapping[str, Any], na_action: str
+) -> tuple[Frame, dict[str, Node], NDArray[np.bool_], str]:
+    """The rows used: the subset, without missing values; arrays given for weights and offset become columns."""
+    action = na_action.removeprefix("na.")
+    if action not in ("omit", "exclude", "fail"):
+        raise DataError(f'na_action must be "omit", "exclude" or "fail", not {na_action!r}')
+    nodes: dict[str, Node] = {}
+    for name, value in extra.items():
+        if value is None:
+            continue
+        if isinstance(value, str):
+            nodes[name] = parse_expression(value)
+            continue
+        values = np.asarray(value)
+        if values.ndim == 0 and name != "subset":
+            values = np.full(frame.n_rows, values)
+        if values.shape != (frame.n_rows,):
+            raise DataError(f"{name} has shape {values.shape}; the data have {frame.n_rows} rows")
+        column = Numeric(values.astype(np.float64), logical=values.dtype == bool)
+        frame = replace(frame, columns=ChainMap({f"({name})": column}, frame.columns))  # type: ignore[arg-type]
+        nodes[name] = Name(f"({name})")
+    everything = [formula.response, *_nodes(predictor), *nodes.values()]
+    used_names = variables(*[node for node in everything if node is not None])
+    used_names = tuple(name for name in used_names if name in frame.columns)
+    mask = np.ones(frame.n_rows, dtype=bool)
+    if "subset" in nodes:
+        mask = _subset(nodes.pop("subset"), frame)
+    complete, dropped = complete_rows(frame, used_names)
+    if dropped and action == "fail" and (mask & ~complete).any():
+        row = int(np.flatnonzero(mask & ~complete)[0])
+        raise DataError(f'{frame.row_name(row)} has missing values and na_action="fail"')
+    mask &= complete
+    if not mask.any():
+        raise DataError(
+            "no row is left: every row has a missing value in one of "
+            + ", ".join(f"`{v}`" for v in used_names)
+            + " or is outside the subset"
+        )
+    frame = frame.take(np.flatnonzero(mask)) if not mask.all() else frame
+    frame, _ = frame.drop_unused_levels(used_names)
+    return frame, nodes, mask, action
+
+
+def _subset(node: Node, frame: Frame) -> NDArray[np.bool_]:
+    column = evaluate(node, frame, TransformState())
+    if not isinstance(column, Numeric) or column.values.ndim != 1:
+        raise DataError(f"subset `{unparse(node)}` is no logical column")
+    if not column.logical and not np.isin(column.values[~np.isnan(column.values)], (0, 1)).all():
+        raise DataError("subset must be logical: one True or False for each row of the data")
+    return np.nan_to_num(column.values) != 0
+
+
+def _nodes(predictor: Predictor) -> list[Node]:
+    nodes: list[Node] = [factor for term in predictor.terms for factor in term.factors]
+    nodes += predictor.offsets
+    for special in predictor.special_terms:
+        raise FormulaError(
+            f"`{special.label}` is not a term of linear mixed models by maximum likelihood; fit it with brm()",
+            predictor.source,
+            special.call.span,
+        )
+    for group in predictor.group_terms:
+        nodes += _nodes(group.effects)
+        nodes += [Name(name) for name in group.grouping.variables]
+    return nodes
+
+
+def _mixed_terms(
+    term: GroupTerm, frame: Frame, state: TransformState, functions: Functions, contrasts: Mapping[str, Any]
+) -> list[MixedTerm]:
+    """The term, or for ``||`` one for each effect: ``(1 + x || g)`` is ``(1 | g) + (0 + x | g)``."""
+    grouping = term.grouping
+    if grouping.kind != "gr" or grouping.by is not None or grouping.options or term.id is not None:
+        raise FormulaError(
+            "`gr()` with options, `mm()` and `|ID|` are brms's: fit this model with brm()",
+            term.effects.source,
+            term.span,
+        )
+    codes, levels = grouping_codes(frame, _variables(grouping))
+    group = ":".join(_variables(grouping))
+    out = []
+    for effects in [term.effects] if term.correlated else _apart(term.effects):
+        design = PopulationDesign.build(effects, frame, state, functions, contrasts)
+        size = len(design.r_names)
+        if not size:
+            raise FormulaError("this group term has no effects", term.effects.source, term.span)
+        covariance = _covariance(term, size)
+        out.append(MixedTerm(group, _variables(grouping), levels, codes, design, covariance, term))
+    return out
+
+
+def _variables(grouping: Grouping) -> tuple[str, ...]:
+    """lme4 calls the inner factor of ``a/b`` ``b:a``."""
+    return grouping.variables[::-1] if grouping.nested else grouping.variables
+
+
+def _apart(effects: Predictor) -> list[Predictor]:
+    parts = [replace(effects, terms=())] if effects.intercept else []
+    return [*parts, *(replace(effects, intercept=False, terms=(term,)) for term in effects.terms)]
+
+
+def _covariance(term: GroupTerm, size: int) -> Covariance:
+    tag, homogeneous = term.structure or ("us", None)
+    match tag:
+        case "us":
+            return Unstructured(size)
+        case "diag":
+            return Diagonal(size, bool(homogeneous))
+        case "cs":
+            return CompoundSymmetry(size, bool(homogeneous))
+        case _:
+            return Autoregressive(size, homogeneous is not False)
+
+
+def _numeric(
+    node: Node, frame: Frame, state: TransformState, functions: Functions, source: str, what: str
+) -> Vector:
+    column = evaluate(node, frame, state, functions, source)
+    if isinstance(column, Factor):
+        raise DataError(
+            f"{what} `{unparse(node)}` is a factor with {len(column.levels)} levels; lmer() needs numbers"
+        )
+    values = column.values
+    if values.ndim != 1:
+        raise DataError(f"{what} `{unparse(node)}` has {values.shape[1]} columns; lmer() takes one")
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        raise DataError(f"{what} `{unparse(node)}` is {values[wrong[0]]} in {frame.row_name(int(wrong[0]))}")
+    return values
+
+
+def _formula_offset(
+    predictor: Predictor, frame: Frame, state: TransformState, functions: Functions
+) -> Vector | None:
+    if not predictor.offsets:
+        return None
+    parts = []
+    for node in predictor.offsets:
+        column = evaluate(node, frame, state, functions, predictor.source)
+        if not isinstance(column, Numeric) or column.values.ndim != 1:
+            raise FormulaError("an offset needs one numeric variable", predictor.source, node.span)
+        missing = np.flatnonzero(np.isnan(column.values))
+        if missing.size:
+            raise NewDataError(f"the offset is missing in {frame.row_name(int(missing[0]))}")
+        parts.append(column.values)
+    return np.sum(parts, axis=0)

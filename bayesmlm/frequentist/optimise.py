@@ -1,0 +1,160 @@
+"""The best covariance parameters: bounded quasi-Newton steps, a second look at every boundary, Newton's last digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import Evaluation, Problem
+
+__all__ = ["Optimum", "optimise"]
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+EDGE = 1e-5
+"""Relative standard deviations below this are tried at zero (lme4's ``boundary.tol``)."""
+EM_STEPS = 2
+"""Steps of the EM algorithm before anything else: they come near from anywhere, and never touch a boundary."""
+STRIDE = 0.1
+"""Length of the first quasi-Newton step, which has no scale yet, in relative standard deviations."""
+ENOUGH = 1e-9
+"""How much of the criterion Newton's step may still promise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """``parameters`` at the minimum, its ``evaluation``, the ``gradient`` there, how many evaluations it took, and
+    what the optimiser said if it gave up."""
+
+    parameters: Vector
+    evaluation: Evaluation
+    gradient: Vector
+    evaluations: int
+    problem: str | None
+
+
+class _Objective:
+    """The criterion with its gradient; remembers the best place it has seen."""
+
+    def __init__(self, problem: Problem, reml: bool) -> None:
+        self.problem, self.reml = problem, reml
+        self.count = 0
+        self.best: tuple[float, Evaluation, Vector] | None = None
+
+    def __call__(self, parameters: Vector) -> tuple[float, Vector]:
+        self.count += 1
+        evaluation = self.problem.evaluate(parameters.copy(), self.reml)
+        value, gradient = evaluation.criterion, evaluation.gradient()
+        if self.best is None or value < self.best[0]:
+            self.best = value, evaluation, gradient
+        return value, gradient
+
+
+def optimise(
+    problem: Problem, reml: bool, start: Vector | None = None, max_evaluations: int = 1000, verbose: int = 0
+) -> Optimum:
+    """Minimise the criterion. ``start``: parameters on the scaled columns (default: unit standard deviations)."""
+    objective = _Objective(problem, reml)
+    lower, upper = problem.bounds
+    begin = problem.start if start is None else np.clip(start, lower, upper)
+    for _ in range(EM_STEPS if start is None else 0):
+        begin = problem.evaluate(begin, reml).em_step()
+    message = _descend(objective, begin, lower, upper, max_evaluations, verbose)
+    for _ in range(10):
+        again = _leave_boundary(objective, lower)
+        if again is None:
+            break
+        message = _descend(objective, again, lower, upper, max_evaluations, verbose)
+    _polish(objective, lower, upper)
+    assert objective.best is not None
+    _, evaluation, gradient = objective.best
+    return Optimum(evaluation.parameters, evaluation, gradient, objective.count, message)
+
+
+def _descend(
+    objective: _Objective, start: Vector, lower: Vector, upper: Vector, max_evaluations: int, verbose: int
+) -> str | None:
+    from scipy.optimize import minimize
+
+    def shown(parameters: Vector) -> tuple[float, Vector]:
+        parameters = np.clip(parameters * STRIDE, lower, upper)
+        value, gradient = objective(parameters)
+        if verbose:
+            print(f"{objective.count:4d}: {value:16.8f}  {np.array2string(parameters, precision=6)}")
+        return value, gradient * STRIDE
+
+    options = {
+        "maxiter": max_evaluations,
+        "maxfun": max_evaluations,
+        "ftol": 1e-13,
+        "gtol": 1e-7,
+        "maxcor": 20,
+    }
+    found = minimize(  # type: ignore[call-overload]
+        shown,
+        start / STRIDE,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(lower / STRIDE, upper / STRIDE, strict=True)),
+        options=options,
+    )
+    return None if found.status != 1 else str(found.message)
+
+
+def _leave_boundary(objective: _Objective, lower: Vector) -> Vector | None:
+    """A start away from the boundary, if the criterion falls when a parameter that is at its bound leaves it.
+
+    The criterion does not change to first order with a standard deviation of zero, so an optimiser may stop there.
+    """
+    assert objective.best is not None
+    value, evaluation, _ = objective.best
+    parameters = evaluation.parameters
+    for place in np.flatnonzero(np.isfinite(lower) & (lower == 0.0) & (parameters < 100 * EDGE)):
+        zero = parameters.copy()
+        zero[place] = 0.0
+        if parameters[place] != 0.0 and objective(zero)[0] <= value:
+            value, parameters = objective.best[0], zero
+        for step in (1e-3, 0.1):
+            away = parameters.copy()
+            away[place] = step
+            found, gradient = objective(away)
+            if found < value - 1e-9:
+                return away
+            if gradient[place] > 0:
+                break
+    return None
+
+
+def _polish(objective: _Objective, lower: Vector, upper: Vector) -> None:
+    """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
+    for _ in range(4):
+        assert objective.best is not None
+        value, evaluation, gradient = objective.best
+        here = evaluation.parameters
+        free = np.flatnonzero((here > lower + 1e-6) & (here < upper - 1e-6))
+        scale = float(np.abs(gradient[free]).max(initial=0.0))
+        if not free.size or free.size > 30 or scale < 1e-7:
+            return
+        H = _hessian(objective, here, gradient, free)
+        values, vectors = np.linalg.eigh(H)
+        values = np.maximum(np.abs(values), 1e-8 * max(float(np.abs(values).max()), 1e-300))
+        step = -vectors @ ((vectors.T @ gradient[free]) / values)
+        promised = -float(gradient[free] @ step) / 2.0
+        there = here.copy()
+        there[free] = np.clip(here[free] + step, lower[free], upper[free])
+        found, _ = objective(there)
+        if promised < ENOUGH or found >= value:
+            return
+
+
+def _hessian(objective: _Objective, here: Vector, gradient: Vector, free: NDArray[np.intp]) -> Matrix:
+    H = np.empty((free.size, free.size))
+    for row, place in enumerate(free):
+        moved = here.copy()
+        step = 1e-5 * max(abs(here[place]), 1e-2)
+        moved[place] += step
+        H[row] = (objective(moved)[1] - gradient)[free] / step
+    return 0.5 * (H + H.T)

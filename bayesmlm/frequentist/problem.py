@@ -1,0 +1,236 @@
+"""The profiled criterion of a linear mixed model as a function of its covariance parameters.
+
+Bates, Maechler, Bolker and Walker (2015, JSS 67(1), sec. 3): beta and sigma are profiled out, what is left are the
+relative covariance parameters. They are moved on the scale of the scaled group columns, so that a model whose
+columns differ by many orders of magnitude is as easy as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..covariance import Covariance
+from ..errors import DataError
+from ..marginal.evaluate import Factorisation, factorise
+from ..marginal.statistics import Rows, Statistics, collect, prepare_rows, with_response
+from .design import MixedDesign
+
+__all__ = ["Evaluation", "Problem", "make_problem"]
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Stack = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The data of a model as statistics, and its covariance structures.
+
+    ``parameters`` throughout are the covariance parameters of all terms one after the other, on the scaled columns;
+    `theta` and `scaled` go between these and lme4's scale. ``log_weights``: sum of log prior weights.
+    """
+
+    covariances: tuple[Covariance, ...]
+    rows: Rows
+    statistics: Statistics
+    n: int
+    log_weights: float
+    y: Vector
+
+    @property
+    def p(self) -> int:
+        """Number of population coefficients."""
+        return self.statistics.columns
+
+    @property
+    def slices(self) -> list[slice]:
+        """Where each term's parameters are."""
+        stops = np.cumsum([0, *(len(c.start) for c in self.covariances)])
+        return [slice(int(a), int(b)) for a, b in pairwise(stops)]
+
+    @property
+    def start(self) -> Vector:
+        """Unit relative standard deviations."""
+        return np.concatenate([c.start for c in self.covariances])
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lower and upper bounds of the parameters."""
+        lower = np.concatenate([c.lower for c in self.covariances])
+        return lower, np.concatenate([c.upper for c in self.covariances])
+
+    @property
+    def scales(self) -> list[Vector]:
+        """For each term (k,) what its columns were divided by."""
+        return [self.rows.scales[f][part] for f, part in self.places]
+
+    @property
+    def places(self) -> list[tuple[int, slice]]:
+        """For each term its factor of the plan and its columns there."""
+        found: dict[int, tuple[int, slice]] = {}
+        for f, factor in enumerate(self.rows.plan.factors):
+            for number, part in factor.terms:
+                found[number] = (f, part)
+        return [found[t] for t in range(len(self.covariances))]
+
+    def unscaled(self, parameters: Vector) -> Vector:
+        """Parameters on the scale of the user's columns (for ``us`` and ``diag`` these are lme4's theta)."""
+        parts = zip(self.covariances, self.slices, self.scales, strict=True)
+        return np.concatenate([c.rescale(parameters[at], 1.0 / s) for c, at, s in parts])
+
+    def scaled(self, parameters: Vector) -> Vector:
+        """The inverse of `unscaled`."""
+        parts = zip(self.covariances, self.slices, self.scales, strict=True)
+        return np.concatenate([c.rescale(parameters[at], s) for c, at, s in parts])
+
+    def templates(self, parameters: Vector) -> list[Matrix]:
+        """For each term its relative factor (k, k) on the scale of the user's columns."""
+        unscaled = self.unscaled(parameters)
+        return [c.factor(unscaled[at]) for c, at in zip(self.covariances, self.slices, strict=True)]
+
+    def factorise(self, parameters: Vector) -> Factorisation:
+        """The marginal likelihood's parts at ``parameters``."""
+        factors = [np.zeros((f.size, f.size)) for f in self.rows.plan.factors]
+        for c, at, (f, part) in zip(self.covariances, self.slices, self.places, strict=True):
+            factors[f][part, part] = c.factor(parameters[at])
+        return factorise(self.statistics, factors)
+
+    def evaluate(self, parameters: Vector, reml: bool) -> Evaluation:
+        """Criterion and what follows from it at ``parameters``."""
+        return Evaluation(self, parameters, reml, self.factorise(parameters))
+
+    def with_response(self, y: Vector) -> Problem:
+        """The same model of another response (n,), from which the offset has been taken."""
+        return replace(self, statistics=with_response(self.statistics, self.rows, y), y=y)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A linear mixed model at given covariance parameters, with beta and sigma at their best."""
+
+    problem: Problem
+    parameters: Vector
+    reml: bool
+    factorisation: Factorisation
+
+    @property
+    def degrees(self) -> int:
+        """What the residual sum of squares is divided by: n, or n - p for REML."""
+        return self.problem.n - self.problem.p * self.reml
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(np.sqrt(self.factorisation.pwrss / self.degrees))
+
+    @property
+    def log_det_X(self) -> float:  # noqa: N802
+        """log|R_X|: half of log|X'V^-1X|."""
+        return self.factorisation.log_det_basis + self.problem.rows.basis.log_det
+
+    @property
+    def criterion(self) -> float:
+        """-2 log of the profiled (restricted) likelihood."""
+        f, m = self.factorisation, self.degrees
+        value = f.log_det_M + m * (1.0 + np.log(2.0 * np.pi * f.pwrss / m)) - self.problem.log_weights
+        return float(value + (2.0 * self.log_det_X if self.reml else 0.0))
+
+    def deviance(self, sigma: float) -> float:
+        """-2 log (restricted) likelihood at another residual standard deviation, beta profiled out."""
+        f, m = self.factorisation, self.degrees
+        value = (
+            f.log_det_M + m * np.log(2.0 * np.pi * sigma**2) + f.pwrss / sigma**2 - self.problem.log_weights
+        )
+        return float(value + (2.0 * self.log_det_X if self.reml else 0.0))
+
+    @property
+    def beta(self) -> Vector:
+        """(p,) population coefficients."""
+        total = self.problem.statistics.projection + self.factorisation.coefficients
+        return np.linalg.solve(self.problem.rows.basis.R, total)
+
+    @property
+    def vcov_unscaled(self) -> Matrix:
+        """(p, p): (X'V^-1X)^-1 with V in units of sigma^2."""
+        inverse = np.linalg.inv(self.problem.rows.basis.R)
+        return inverse @ self.factorisation.basis_vcov @ inverse.T
+
+    def gradient(self, sigma: float | None = None) -> Vector:
+        """Derivatives by the parameters: of `criterion`, or of `deviance` at ``sigma``."""
+        f, p = self.factorisation, self.problem.p
+        weight = self.degrees / f.pwrss if sigma is None else 1.0 / sigma**2
+        vector = np.append(-f.coefficients, 1.0)
+        by_rest = weight * np.outer(vector, vector)
+        if self.reml:
+            by_rest[:p, :p] += f.basis_vcov
+        return self.pullback(f.adjoint(1.0, by_rest).factors)
+
+    def pullback(self, by_factor: Sequence[Matrix]) -> Vector:
+        """Derivatives by the relative factors as derivatives by the parameters."""
+        problem = self.problem
+        parts = zip(problem.covariances, problem.slices, problem.places, strict=True)
+        return np.concatenate(
+            [c.pullback(self.parameters[at], by_factor[f][part, part]) for c, at, (f, part) in parts]
+        )
+
+    def em_step(self) -> Vector:
+        """Parameters after one step of the EM algorithm (Laird and Ware 1982), always inside their bounds."""
+        f, problem = self.factorisation, self.problem
+        means, blocks = f.effects(), f.conditional_blocks()
+        out = []
+        for c, (place, part) in zip(problem.covariances, problem.places, strict=True):
+            b = means[place][part]
+            second = (b @ b.T / self.sigma**2 + blocks[place][part, part].sum(axis=2)) / b.shape[1]
+            out.append(c.approximate(second + 1e-10 * np.trace(second) * np.eye(len(second))))
+        return np.concatenate(out)
+
+    def effects(self) -> list[Matrix]:
+        """For each term (J, k): conditional means of the effects."""
+        found = self.factorisation.effects()
+        problem = self.problem
+        return [
+            (found[f][part] / scale[:, None]).T
+            for (f, part), scale in zip(problem.places, problem.scales, strict=True)
+        ]
+
+    def effect_covariances(self) -> list[Stack]:
+        """For each term (J, k, k): Var(b | y, beta, theta) in units of sigma^2."""
+        blocks = self.factorisation.conditional_blocks()
+        problem = self.problem
+        out = []
+        for (f, part), scale in zip(problem.places, problem.scales, strict=True):
+            block = blocks[f][part, part] / scale[:, None, None] / scale[None, :, None]
+            out.append(np.ascontiguousarray(np.moveaxis(block, -1, 0)))
+        return out
+
+    def solve_effects(self, right: Sequence[Stack]) -> list[Stack]:
+        """Lambda M^-1 Lambda' times right-hand sides, both by term as (J, k, r), on the user's scale."""
+        problem = self.problem
+        sides = [np.zeros((f.size, right[0].shape[2], f.levels)) for f in problem.rows.plan.factors]
+        for block, (f, part), scale in zip(right, problem.places, problem.scales, strict=True):
+            sides[f][part] = block.transpose(1, 2, 0) / scale[:, None, None]
+        found = self.factorisation.solve_effects(sides)
+        return [
+            (found[f][part] / scale[:, None, None]).transpose(2, 0, 1)
+            for (f, part), scale in zip(problem.places, problem.scales, strict=True)
+        ]
+
+
+def make_problem(design: MixedDesign) -> Problem:
+    """Statistics of a design. Raises `DataError` for a model that has nothing to estimate its residuals from."""
+    n, p = design.n, len(design.kept)
+    if n <= p:
+        raise DataError(
+            f"the model has {p} population coefficients and only {n} rows: nothing is left for the residuals"
+        )
+    y = design.y if design.offset is None else design.y - design.offset
+    groups = [(t.codes, len(t.levels), t.Z) for t in design.terms]
+    covariances = tuple(t.covariance for t in design.terms)
+    rows = prepare_rows(design.X, groups, design.weights, [c.common_scale for c in covariances])
+    log_weights = 0.0 if design.weights is None else float(np.log(design.weights).sum())
+    return Problem(covariances, rows, collect(rows, y), n, log_weights, y)
