@@ -203,8 +203,8 @@ class Structure:
         beta = None
         if block.takes_over:
             mu = next(p for p in self.predictors if p.parameter == "mu")
-            pieces = [values["Intercept"][None]] * mu.intercept + [values["b"]] * (mu.coefficients > 0)
-            beta = jnp.concatenate(pieces)
+            names = ["Intercept"] * mu.intercept + ["b"] * (mu.coefficients > 0)
+            beta = jnp.concatenate([jnp.atleast_1d(values[name]) for name in names])
         return T, beta, data["information"][block.site]
 
     def whiten(self, q: Array, data: Any) -> Array:

@@ -1,0 +1,170 @@
+"""How the effects of each group are parameterised for the sampler: non-centred, partial or centred.
+
+Which is best depends on how much the data say about each level (Betancourt and Girolami 2015; Papaspiliopoulos,
+Roberts and Sköld 2007). A rough fit (`working_fit`) estimates it; `whitening` has the map. The three words are
+three weights of the data's information in one map, so they compile to the same program but for non-centred, which
+needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BayesmlmError
+from .working_fit import BlockInformation, WorkingFit, working_fit
+
+if TYPE_CHECKING:
+    from .design import Design
+
+__all__ = ["CHOICES", "Parameterisation", "parameterise"]
+
+CHOICES = ("auto", "noncentred", "partial", "centred")
+THRESHOLD = 0.1
+"""The data's share of the information from which the map repays its cost."""
+CENTRED_WEIGHT = 1e4
+"""How often the data's information counts when effects are centred: the limit, short of dividing by a standard
+deviation of zero."""
+CAPTURED = 0.2
+"""A coefficient is taken over by a block whose effects can take this share of its information."""
+
+
+@dataclass(frozen=True)
+class Parameterisation:
+    """The choice for one block: ``kind`` is one of `CHOICES` but auto, ``reason`` says why in a few words.
+
+    ``arrays``: what `whitening` needs, empty when non-centred; ``coefficients``: whether the block takes over
+    coefficients (``K`` is among the arrays).
+    """
+
+    kind: str
+    reason: str
+    arrays: Mapping[str, Any]
+
+    @property
+    def coefficients(self) -> bool:
+        """Whether coefficients are part of the map."""
+        return "K" in self.arrays
+
+    def __str__(self) -> str:
+        name = "non-centred" if self.kind == "noncentred" else self.kind
+        return f"{name} ({self.reason})"
+
+
+def parameterise(
+    design: Design, asked: Any = "auto", *, likelihood: bool = True, integrated: Sequence[int] = ()
+) -> tuple[Parameterisation, ...]:
+    """The parameterisation of every block of ``design``; ``integrated``: numbers of those that are not sampled.
+
+    ``asked``: one of `CHOICES` for all groups, or a dict of them by grouping factor (those left out: auto). Raises
+    `BayesmlmError` for another value and for a group that the model does not have.
+    """
+    wanted = _wanted(design, asked)
+    obstacles = [_obstacle(design, position, likelihood) for position in range(len(design.blocks))]
+    for position in integrated:
+        obstacles[position] = "its effects are integrated out; marginalize=False samples them"
+    able = [
+        i
+        for i, (want, no) in enumerate(zip(wanted, obstacles, strict=True))
+        if want != "noncentred" and not no
+    ]
+    rough = working_fit(design, able) if able else None
+    informed = {} if rough is None else {b.position: b for b in rough.blocks}
+    kinds: dict[int, str] = {}
+    for i, want in enumerate(wanted):
+        if i in informed:
+            share = float(np.mean(informed[i].share))
+            kinds[i] = want if want != "auto" else "partial" if share >= THRESHOLD else "noncentred"
+    moved = {i: informed[i] for i, kind in kinds.items() if kind != "noncentred"}
+    takers = {} if rough is None else _takers(rough, list(moved.values()))
+    out = []
+    for i, want in enumerate(wanted):
+        if want == "noncentred":
+            out.append(Parameterisation("noncentred", "asked for", {}))
+        elif i not in informed:
+            out.append(_unable(design, i, want, obstacles[i] or "a rough fit of the data failed"))
+        else:
+            reason = f"the data give {100 * float(np.mean(informed[i].share)):.0f} % of the information"
+            reason = reason if want == "auto" else f"asked for; {reason}"
+            arrays = _arrays(rough, informed[i], kinds[i], takers.get(i)) if rough and i in moved else {}
+            out.append(Parameterisation(kinds[i], reason, arrays))
+    return tuple(out)
+
+
+def _wanted(design: Design, asked: Any) -> list[str]:
+    groups = [block.group for block in design.blocks]
+    by_group = asked if isinstance(asked, Mapping) else dict.fromkeys(groups, asked)
+    choices = ", ".join(f'"{choice}"' for choice in CHOICES)
+    for group, choice in by_group.items():
+        if group not in groups:
+            there = ", ".join(f"`{g}`" for g in dict.fromkeys(groups)) or "none"
+            raise BayesmlmError(
+                f"parameterisation names the group `{group}`, which the model does not have; its groups: {there}"
+            )
+        if not (isinstance(choice, str) and choice in CHOICES):
+            raise BayesmlmError(
+                f"parameterisation must be one of {choices}, or a dict of them by group such as "
+                f'{{"{group}": "centred"}}; got {choice!r}'
+            )
+    if not isinstance(asked, Mapping) and not (isinstance(asked, str) and asked in CHOICES):
+        raise BayesmlmError(
+            f"parameterisation must be one of {choices}, or a dict of them by group; got {asked!r}"
+        )
+    return [by_group.get(group, "auto") for group in groups]
+
+
+def _obstacle(design: Design, position: int, likelihood: bool) -> str:
+    if not likelihood:
+        return "the likelihood is left out"
+    others = sorted({c.parameter for c in design.blocks[position].columns} - {"mu"})
+    return f"effects on {', '.join(others)}" if others else ""
+
+
+def _unable(design: Design, position: int, want: str, why: str) -> Parameterisation:
+    if want != "auto":
+        raise BayesmlmError(
+            f'parameterisation="{want}" is not possible for the group `{design.blocks[position].group}`: {why}; '
+            'use "auto" or "noncentred"'
+        )
+    return Parameterisation("noncentred", why, {})
+
+
+def _cross(rough: WorkingFit, block: BlockInformation) -> NDArray[np.float64]:
+    return block.sums(rough.weights[:, None] * rough.X)
+
+
+def _takers(rough: WorkingFit, blocks: Sequence[BlockInformation]) -> dict[int, NDArray[np.bool_]]:
+    """For each block, which columns of X it takes over: each column goes to the block that can take most of it."""
+    if not blocks or rough.X.shape[1] == 0:
+        return {}
+    total = np.sum(rough.weights[:, None] * rough.X**2, axis=0)
+    captured = np.zeros((len(blocks), rough.X.shape[1]))
+    for row, block in enumerate(blocks):
+        K = _cross(rough, block)
+        captured[row] = np.einsum("jki,jki->i", K, np.linalg.solve(block.precision, K))
+    captured /= np.where(total > 0, total, 1.0)
+    best = np.argmax(captured, axis=0)
+    takes = [(best == row) & (captured[row] >= CAPTURED) for row in range(len(blocks))]
+    return {b.position: columns for b, columns in zip(blocks, takes, strict=True) if columns.any()}
+
+
+def _arrays(
+    rough: WorkingFit, block: BlockInformation, kind: str, columns: NDArray[np.bool_] | None
+) -> dict[str, Any]:
+    """What `whitening` needs. A centred block counts the prior's information among the data's, so that effects
+    about which the rows say nothing are centred too."""
+    weight, H, h = 1.0, block.H, block.g
+    if kind == "centred":
+        weight, H = CENTRED_WEIGHT, block.precision
+    arrays = {"H": weight * H}
+    if columns is not None:
+        K = _cross(rough, block) * columns
+        h = h + K @ rough.beta
+        arrays["K"] = weight * K
+    arrays["h"] = weight * h
+    last: dict[str, Any] = {name: np.ascontiguousarray(np.moveaxis(a, 0, -1)) for name, a in arrays.items()}
+    return {**last, "scale": np.float64(np.sqrt(weight))}
