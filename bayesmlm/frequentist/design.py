@@ -359,7 +359,7 @@ def _mixed_terms(
             term.span,
         )
     codes, levels = grouping_codes(frame, _variables(grouping))
-    group = ":".join(_variables(grouping))
+    group = _group_name(grouping)
     out = []
     for effects in [term.effects] if term.correlated else _apart(term.effects):
         design = PopulationDesign.build(effects, frame, state, functions, contrasts)
@@ -374,6 +374,16 @@ def _mixed_terms(
 def _variables(grouping: Grouping) -> tuple[str, ...]:
     """lme4 calls the inner factor of ``a/b`` ``b:a``."""
     return grouping.variables[::-1] if grouping.nested else grouping.variables
+
+
+def _group_name(grouping: Grouping) -> str:
+    """lme4's name: ``b:a`` for ``a/b``, ``c:(b:a)`` for ``a/b/c``."""
+    if not grouping.nested:
+        return ":".join(grouping.variables)
+    name = grouping.variables[0]
+    for place, inner in enumerate(grouping.variables[1:]):
+        name = f"{inner}:({name})" if place else f"{inner}:{name}"
+    return name
 
 
 def _apart(effects: Predictor) -> list[Predictor]:
