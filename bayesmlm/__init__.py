@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from .families import FamilyError, brmsfamily
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
     from .frequentist import glmer, lmer
+    from .frequentist.linear import lm
+    from .frequentist.lm_list import lmList
     from .io import load
     from .priors.prior import prior, set_prior
     from .results.criteria import loo_compare
     from .results.effects import make_conditions
     from .results.fit import BayesFit
+    from .results.model_table import model_table
 
 __version__ = "0.1.0.dev0"
 
@@ -48,11 +51,14 @@ _HOMES = {
     "get_prior": "bayes",
     "glmer": "frequentist",
     "lf": "formula",
+    "lm": "frequentist.linear",
+    "lmList": "frequentist.lm_list",
     "lmer": "frequentist",
     "load": "io",
     "load_dataset": "datasets",
     "loo_compare": "results.criteria",
     "make_conditions": "results.effects",
+    "model_table": "results.model_table",
     "mvbf": "formula",
     "nlf": "formula",
     "prior": "priors.prior",
@@ -86,11 +92,14 @@ __all__ = [
     "get_prior",
     "glmer",
     "lf",
+    "lm",
+    "lmList",
     "lmer",
     "load",
     "load_dataset",
     "loo_compare",
     "make_conditions",
+    "model_table",
     "mvbf",
     "nlf",
     "prior",
