@@ -219,7 +219,10 @@ def _from_dataframe(data: Any) -> Frame:
     _refuse_bad_shape([str(name) for name in frame.columns], frame.shape[0])
     labels = {str(name): name for name in frame.columns}
     native = frame.to_native()
-    index = native.index.to_numpy() if frame.implementation.is_pandas() else None
+    index = None
+    if frame.implementation.is_pandas():
+        # A default index stays the three numbers that it is.
+        index = native.index if type(native.index).__name__ == "RangeIndex" else native.index.to_numpy()
 
     def read(name: str) -> Column:
         return column_of_series(frame.get_column(labels[name]), name)

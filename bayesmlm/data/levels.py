@@ -99,13 +99,24 @@ def as_factor(column: Column, label: str) -> Factor:
     if column.logical:
         codes = np.where(missing, -1, column.values != 0).astype(np.int32)
         return Factor(codes, LOGICAL_LEVELS)
-    distinct, inverse = np.unique(column.values[~missing], return_inverse=True)
+    distinct, inverse = _distinct(column.values if not missing.any() else column.values[~missing])
     names = number_names(distinct)
     # Numbers that agree to 15 digits have one name, and so are one level, as in R's factor().
     levels = tuple(dict.fromkeys(names))
     codes = np.full(len(missing), -1, dtype=np.int32)
     codes[~missing] = inverse if len(levels) == len(names) else match_levels(names, levels)[inverse]
     return Factor(codes, levels)
+
+
+def _distinct(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.integer]]:
+    """Sorted distinct values, and the place of each value there; whole numbers close together are not sorted."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not (high - low <= 2.0 * values.size + 1000.0) or (values != np.round(values)).any():
+        return np.unique(values, return_inverse=True)
+    codes = (values - low).astype(np.int64)
+    present = np.bincount(codes, minlength=1) > 0
+    places = np.cumsum(present, dtype=np.int32) - np.int32(1)
+    return np.flatnonzero(present).astype(np.float64) + low, places[codes]
 
 
 def drop_unused(factor: Factor) -> Factor:

@@ -7,7 +7,7 @@ columns are scaled to unit root mean square; what is computed with these is tran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,21 +17,22 @@ from .plan import Factor, Plan, make_plan
 from .small import sum_by
 from .wide import DenseWide, SparseWide, Wide
 
-__all__ = ["Basis", "Rows", "Statistics", "collect", "population_basis", "prepare_rows", "with_response"]
+__all__ = ["Basis", "Rows", "Statistics", "collect", "prepare_rows", "with_response"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Stack = NDArray[np.float64]
 
+BLOCK = 131_072
+"""Rows that are multiplied at a time."""
 MOST_PAIRS = 100_000_000
 """Products of two entries of one level that are kept for the sparse form of a crossed factor."""
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """X = Q R on the weighted scale: ``Q`` (n, p) with Q'Q = 1 holds sqrt(w) X R^-1."""
+    """sqrt(w) X = Q R with Q'Q = 1: the triangle is kept, Q is made of rows of X when it is needed."""
 
-    Q: Matrix
     R: Matrix
 
     @property
@@ -42,17 +43,51 @@ class Basis:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The data of a model, ready to be multiplied: everything here already carries the square root of the weights.
+    """The data of a model, read block of rows by block of rows; only references to the user's arrays are held.
 
-    ``Z``: for each factor of the plan (k, n), scaled by ``scales`` (k,); ``residual``: (n,) response without its
-    projection on the basis; ``projection``: (p,) that projection.
+    ``X``: (n, p); ``columns``: Z (n, k) of each term; ``scales``: for each factor of the plan (k,) what its columns
+    are divided by; ``root_weights``: (n,) or None.
     """
 
     plan: Plan
     basis: Basis
-    Z: tuple[Matrix, ...]
+    X: Matrix
+    columns: tuple[Matrix, ...]
     scales: tuple[Vector, ...]
     root_weights: Vector | None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.X)
+
+    @property
+    def Z(self) -> tuple[Matrix, ...]:  # noqa: N802
+        """For each factor of the plan (k, n): scaled columns times the roots of the weights."""
+        return tuple(self.factor_columns(f, slice(None)) for f in range(len(self.plan.factors)))
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of rows: large beside the number of levels, small beside memory."""
+        size = max(BLOCK, 2 * max(f.levels for f in self.plan.factors))
+        return (slice(a, min(a + size, self.n)) for a in range(0, self.n, size))
+
+    def weighted(self, values: Matrix, rows: slice) -> Matrix:
+        """``values`` of these rows (last axis) times the roots of their weights."""
+        return values if self.root_weights is None else values * self.root_weights[rows]
+
+    def factor_columns(self, f: int, rows: slice) -> Matrix:
+        """(k, m): columns of factor ``f`` of the plan on these rows."""
+        factor, scale = self.plan.factors[f], self.scales[f]
+        parts = [self.columns[t][rows].T for t, _ in factor.terms]
+        Z = self.weighted(np.concatenate(parts) if len(parts) > 1 else parts[0], rows)
+        return np.ascontiguousarray(Z) if (scale == 1.0).all() else Z / scale[:, None]
+
+    def basis_columns(self, rows: slice) -> Matrix:
+        """(p, m): the basis on these rows."""
+        from scipy.linalg import solve_triangular
+
+        X = self.weighted(self.X[rows].T, rows)
+        return solve_triangular(self.basis.R, X, trans="T", check_finite=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +112,6 @@ class Statistics:
         return len(self.projection)
 
 
-def population_basis(X: Matrix, root_weights: Vector | None) -> Basis:
-    """An orthonormal basis of the columns of ``X`` (n, p), which must be independent, on the weighted scale."""
-    weighted = X if root_weights is None else X * root_weights[:, None]
-    size = np.linalg.norm(weighted, axis=0)
-    Q, R = np.linalg.qr(weighted / size)
-    return Basis(Q, R * size)
-
-
 def prepare_rows(
     X: Matrix,
     groups: Sequence[tuple[NDArray[np.integer], int, Matrix]],
@@ -97,83 +124,116 @@ def prepare_rows(
     """
     plan = make_plan([(codes, levels, Z.shape[1]) for codes, levels, Z in groups])
     root = None if weights is None else np.sqrt(weights)
-    basis = population_basis(X, root)
-    columns, scales = [], []
+    scales = []
     for factor in plan.factors:
-        Z = np.concatenate([np.ascontiguousarray(groups[t][2].T) for t, _ in factor.terms], axis=0)
-        if root is not None:
-            Z = Z * root
-        scale = np.sqrt(np.einsum("kn,kn->k", Z, Z) / Z.shape[1])
-        scale[scale == 0.0] = 1.0
+        scale = np.concatenate([_root_mean_square(groups[t][2], weights) for t, _ in factor.terms])
         if common_scales is not None:
             for number, part in factor.terms:
                 scale[part] = common_scales[number](scale[part])
-        if (scale != 1.0).any():
-            Z = Z / scale[:, None]
-        columns.append(Z)
         scales.append(scale)
-    return Rows(plan, basis, tuple(columns), tuple(scales), root)
+    columns = tuple(Z for _, _, Z in groups)
+    return Rows(plan, Basis(_triangle(X, root)), X, columns, tuple(scales), root)
+
+
+def _root_mean_square(Z: Matrix, weights: Vector | None) -> Vector:
+    """(k,) of the weighted columns; 1 for a column of zeros."""
+    squares = np.einsum("nk,nk->k", Z, Z) if weights is None else np.einsum("nk,nk,n->k", Z, Z, weights)
+    scale = np.sqrt(squares / len(Z))
+    scale[scale == 0.0] = 1.0
+    return scale
+
+
+def _triangle(X: Matrix, root: Vector | None) -> Matrix:
+    """R of the QR decomposition of the weighted columns, by blocks of rows."""
+    if X.shape[1] == 0:
+        return np.zeros((0, 0))
+    scale = _root_mean_square(X, None if root is None else root**2) * np.sqrt(len(X))
+    R = np.zeros((0, X.shape[1]))
+    for start in range(0, len(X), BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = X[rows] / scale
+        if root is not None:
+            block *= root[rows, None]
+        R = np.linalg.qr(np.concatenate([R, block]) if len(R) else block, mode="r")
+    return R * scale
 
 
 def collect(rows: Rows, y: Vector) -> Statistics:
     """Cross products of all blocks, for a response ``y`` (n,) from which the offset has been taken."""
-    plan = rows.plan
+    plan, chain = rows.plan, range(len(rows.plan.chain))
     residual, projection = _residual(rows, y)
-    right = np.vstack([rows.basis.Q.T, residual])
-    chain = range(len(plan.chain))
-    own = tuple(_products(rows.Z[i], rows.Z[i], plan.chain[i].codes, plan.chain[i].levels) for i in chain)
+    width = rows.X.shape[1] + 1
+    own = [np.zeros((f.size, f.size, f.levels)) for f in plan.chain]
+    sides = [np.zeros((f.size, width, f.levels)) for f in plan.chain]
     crosses = {
-        (i, j): _products(rows.Z[i], rows.Z[j], plan.chain[i].codes, plan.chain[i].levels)
+        (i, j): np.zeros((plan.chain[i].size, plan.chain[j].size, plan.chain[i].levels))
         for i, j in plan.parents
     }
-    sides = [_products(rows.Z[i], right, plan.chain[i].codes, plan.chain[i].levels) for i in chain]
+    dense = np.zeros((plan.width + width, plan.width + width))
+    for block in rows.blocks():
+        right = np.vstack([rows.basis_columns(block), residual[block]])
+        Z = [rows.factor_columns(f, block) for f in range(len(plan.factors))]
+        for i in chain:
+            codes = plan.chain[i].codes[block]
+            _add_products(own[i], Z[i], Z[i], codes)
+            _add_products(sides[i], Z[i], right, codes)
+            for j in range(i + 1, len(plan.chain)):
+                _add_products(crosses[i, j], Z[i], Z[j], codes)
+        _add_dense(dense, plan, Z[len(plan.chain) :], right, block)
+    _mirror(dense, plan)
     wides = tuple(_wide(rows, i, sides[i]) for i in chain)
-    return Statistics(plan, own, crosses, wides, _dense(rows, right), projection)
+    return Statistics(plan, tuple(own), crosses, wides, dense, projection)
 
 
 def with_response(statistics: Statistics, rows: Rows, y: Vector) -> Statistics:
     """The statistics of another response: everything that does not depend on it is kept."""
     plan = statistics.plan
     residual, projection = _residual(rows, y)
+    columns = [np.zeros((f.size, f.levels)) for f in plan.factors]
+    basis = np.zeros(len(projection))
+    for block in rows.blocks():
+        basis += rows.basis_columns(block) @ residual[block]
+        for f, factor in enumerate(plan.factors):
+            product = rows.factor_columns(f, block) * residual[block]
+            columns[f] += sum_by(factor.codes[block], product, factor.levels)
     wides = []
-    for i, factor in enumerate(plan.chain):
-        B = statistics.wides[i]
-        old = B.B if isinstance(B, SparseWide) else B.values[:, plan.width :]
-        new = old.copy()
-        new[:, -1] = sum_by(factor.codes, rows.Z[i] * residual, factor.levels)
-        wides.append(statistics.wides[i].with_right_hand_sides(new))
+    for i, wide in enumerate(statistics.wides):
+        new = (wide.B if isinstance(wide, SparseWide) else wide.values[:, plan.width :]).copy()
+        new[:, -1] = columns[i]
+        wides.append(wide.with_right_hand_sides(new))
     dense = statistics.dense.copy()
-    dense[plan.width : -1, -1] = dense[-1, plan.width : -1] = rows.basis.Q.T @ residual
+    dense[plan.width : -1, -1] = dense[-1, plan.width : -1] = basis
     dense[-1, -1] = residual @ residual
-    for factor, Z, start in zip(plan.trailing, rows.Z[len(plan.chain) :], plan.starts, strict=True):
-        column = _flat(sum_by(factor.codes, Z * residual, factor.levels)[:, None])[:, 0]
-        dense[start : start + factor.effects, -1] = dense[-1, start : start + factor.effects] = column
+    for factor, start, column in zip(plan.trailing, plan.starts, columns[len(plan.chain) :], strict=True):
+        part = slice(start, start + factor.effects)
+        dense[part, -1] = dense[-1, part] = column.T.reshape(-1)
     return replace(statistics, wides=tuple(wides), dense=dense, projection=projection)
 
 
 def _residual(rows: Rows, y: Vector) -> tuple[Vector, Vector]:
     """The weighted response without its projection on the basis, and that projection; twice, for the digits."""
-    weighted = y if rows.root_weights is None else y * rows.root_weights
-    Q = rows.basis.Q
-    projection = Q.T @ weighted
-    residual = weighted - Q @ projection
-    again = Q.T @ residual
-    return residual - Q @ again, projection + again
+    residual = y.copy() if rows.root_weights is None else y * rows.root_weights
+    projection = np.zeros(rows.X.shape[1])
+    for _ in range(2):
+        step = np.zeros(len(projection))
+        for block in rows.blocks():
+            step += rows.basis_columns(block) @ residual[block]
+        for block in rows.blocks():
+            residual[block] -= step @ rows.basis_columns(block)
+        projection += step
+    return residual, projection
 
 
-def _products(first: Matrix, second: Matrix, codes: NDArray[np.int64], levels: int) -> Stack:
-    """(k, l, J): sums by level of the products of rows of ``first`` (k, n) and ``second`` (l, n)."""
-    out = np.empty((len(first), len(second), levels))
-    same = first is second
+def _add_products(out: Stack, first: Matrix, second: Matrix, codes: NDArray[np.int64]) -> None:
+    """Add to ``out`` (k, l, J) the sums by level of products of rows of ``first`` (k, m) and ``second`` (l, m)."""
+    same, levels = first is second, out.shape[2]
     for a, left in enumerate(first):
-        ones = not same and bool((left == 1.0).all())
+        ones = bool((left == 1.0).all())
         for b, right in enumerate(second):
             if same and b < a:
                 out[a, b] = out[b, a]
                 continue
-            product = right if ones else left * right
-            out[a, b] = np.bincount(codes, weights=product, minlength=levels)
-    return out
+            out[a, b] += np.bincount(codes, weights=right if ones else left * right, minlength=levels)
 
 
 def _wide(rows: Rows, i: int, right: Stack) -> Wide:
@@ -187,11 +247,12 @@ def _wide(rows: Rows, i: int, right: Stack) -> Wide:
         if pairs <= min(MOST_PAIRS, factor.effects * plan.width**2 // 4):
             return sparse
     out = np.empty((factor.size, plan.width + right.shape[1], factor.levels))
+    own = rows.factor_columns(i, slice(None))
     for t, start, Z in _trailing(rows):
         target = t.codes * factor.levels + factor.codes
         for a in range(factor.size):
             for b in range(t.size):
-                sums = np.bincount(target, weights=rows.Z[i][a] * Z[b], minlength=t.levels * factor.levels)
+                sums = np.bincount(target, weights=own[a] * Z[b], minlength=t.levels * factor.levels)
                 out[a, start + b : start + t.effects : t.size] = sums.reshape(t.levels, factor.levels)
     out[:, plan.width :] = right
     return DenseWide(out)
@@ -199,7 +260,7 @@ def _wide(rows: Rows, i: int, right: Stack) -> Wide:
 
 def _sparse(rows: Rows, right: Stack) -> SparseWide:
     """The first chain factor's entries with the trailing factors, sorted by level, then by trailing effect."""
-    factor, Z = rows.plan.chain[0], rows.Z[0]
+    factor, Z = rows.plan.chain[0], rows.factor_columns(0, slice(None))
     levels, columns, values = [], [], []
     for t, start, other in _trailing(rows):
         places, cell = np.unique(factor.codes * t.levels + t.codes, return_inverse=True)
@@ -217,42 +278,39 @@ def _sparse(rows: Rows, right: Stack) -> SparseWide:
     return SparseWide(row, column, entries, starts, rows.plan.width, right)
 
 
-def _dense(rows: Rows, right: Matrix) -> Matrix:
-    """The cross product of trailing effects and right-hand sides."""
-    plan = rows.plan
-    size = plan.width + len(right)
-    out = np.zeros((size, size))
-    parts = _trailing(rows)
+def _trailing(rows: Rows) -> list[tuple[Factor, int, Matrix]]:
+    """Each trailing factor with its place in the block and its columns (k, n)."""
+    plan, chain = rows.plan, len(rows.plan.chain)
+    Z = [rows.factor_columns(chain + t, slice(None)) for t in range(len(plan.trailing))]
+    return list(zip(plan.trailing, plan.starts, Z, strict=True))
+
+
+def _add_dense(out: Matrix, plan: Plan, columns: Sequence[Matrix], right: Matrix, block: slice) -> None:
+    """Add the cross products of trailing effects and right-hand sides: the upper triangle, in blocks."""
+    parts = list(zip(plan.trailing, plan.starts, columns, strict=True))
     for place, (t, start, Z) in enumerate(parts):
-        own = _products(Z, Z, t.codes, t.levels)
+        codes, rows = t.codes[block], slice(start, start + t.effects)
+        own = np.zeros((t.size, t.size, t.levels))
+        _add_products(own, Z, Z, codes)
+        at = start + np.arange(t.levels) * t.size
         for a in range(t.size):
             for b in range(t.size):
-                at = start + np.arange(t.levels) * t.size
-                out[at + a, at + b] = own[a, b]
+                out[at + a, at + b] += own[a, b]
         for other, begin, Y in parts[place + 1 :]:
-            target = t.codes * other.levels + other.codes
+            target = codes * other.levels + other.codes[block]
             for a in range(t.size):
                 for b in range(other.size):
                     sums = np.bincount(target, weights=Z[a] * Y[b], minlength=t.levels * other.levels)
-                    block = sums.reshape(t.levels, other.levels)
-                    out[
-                        start + a : start + t.effects : t.size, begin + b : begin + other.effects : other.size
-                    ] = block
-            rest = slice(begin, begin + other.effects)
-            out[rest, start : start + t.effects] = out[start : start + t.effects, rest].T
-        side = _flat(_products(Z, right, t.codes, t.levels))
-        out[start : start + t.effects, plan.width :] = side
-        out[plan.width :, start : start + t.effects] = side.T
-    out[plan.width :, plan.width :] = right @ right.T
-    return out
+                    cell = slice(begin + b, begin + other.effects, other.size)
+                    out[start + a : start + t.effects : t.size, cell] += sums.reshape(t.levels, other.levels)
+        side = np.zeros((t.size, len(right), t.levels))
+        _add_products(side, Z, right, codes)
+        out[rows, plan.width :] += side.transpose(2, 0, 1).reshape(-1, len(right))
+    out[plan.width :, plan.width :] += right @ right.T
 
 
-def _trailing(rows: Rows) -> list[tuple[Factor, int, Matrix]]:
-    """Each trailing factor with its place in the block and its columns (k, n)."""
-    Z = rows.Z[len(rows.plan.chain) :]
-    return list(zip(rows.plan.trailing, rows.plan.starts, Z, strict=True))
-
-
-def _flat(stack: Stack) -> Matrix:
-    """(k, r, J) to (J k, r)."""
-    return np.ascontiguousarray(stack.transpose(2, 0, 1)).reshape(-1, stack.shape[1])
+def _mirror(out: Matrix, plan: Plan) -> None:
+    """Fill what is below the blocks that `_add_dense` has filled."""
+    for t, start in zip(plan.trailing, plan.starts, strict=True):
+        stop = start + t.effects
+        out[stop:, start:stop] = out[start:stop, stop:].T
