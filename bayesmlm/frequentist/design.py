@@ -182,7 +182,7 @@ def build_mixed_design(
         messages.append(f"fixed-effect model matrix is rank deficient so dropping {what}")
     terms = []
     for term in predictor.group_terms:
-        terms += _mixed_terms(term, frame, state, functions, contrasts)
+        terms += [_sharing(t, population) for t in _mixed_terms(term, frame, state, functions, contrasts)]
     terms.sort(key=lambda t: -len(t.levels))
     total = _formula_offset(predictor, frame, state, functions)
     if "offset" in extra_nodes:
@@ -369,6 +369,14 @@ def _mixed_terms(
         covariance = _covariance(term, size)
         out.append(MixedTerm(group, _variables(grouping), levels, codes, design, covariance, term))
     return out
+
+
+def _sharing(term: MixedTerm, population: PopulationDesign) -> MixedTerm:
+    """The term; where its columns begin the population's, as a view of these."""
+    first = population.matrix[:, : term.size]
+    if term.names != population.r_names[: term.size] or not np.array_equal(first, term.Z):
+        return term
+    return replace(term, effects=replace(term.effects, matrix=first))
 
 
 def _variables(grouping: Grouping) -> tuple[str, ...]:
