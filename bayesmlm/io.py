@@ -99,7 +99,9 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
     design = prepare(
         about["formula"], frame, Family.from_json(about["family"]), functions=functions, contrasts=contrasts
     )
-    spec = specification(design, _read_priors(about["prior"]), about["sample_prior"])
+    # Fits that were saved before effects were integrated out were sampled without.
+    marginalize = about.get("marginalize", False)
+    spec = specification(design, _read_priors(about["prior"]), about["sample_prior"], marginalize=marginalize)
     settings = SamplerSettings(**about["settings"])
     call = {
         "prior": _read_priors(about["prior"]),
@@ -107,6 +109,7 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
         "contrasts": contrasts,
         "control": about["control"],
         "functions": functions,
+        "marginalize": marginalize,
     }
     return BayesFit(
         spec,
@@ -171,6 +174,7 @@ def _description(fit: BayesFit) -> dict[str, Any]:
         "contrasts": _encode(fit.call["contrasts"]),
         "control": dict(fit.call["control"] or {}),
         "functions": sorted(fit.call["functions"] or {}),
+        "marginalize": fit.call["marginalize"],
         "settings": settings,
         "timings": asdict(fit.timings),
         "data_name": fit.data_name,

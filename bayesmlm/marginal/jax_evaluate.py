@@ -1,8 +1,8 @@
 """The marginal likelihood in jax.numpy: the same plan and cross products as `evaluate.py`, differentiable by JAX.
 
-Notation as there: b = Lambda u, M = Lambda'Z'WZ Lambda + I = L L'. Matrices of levels are arrays (k, l, J), levels last.
-Factors of the plan's chain are eliminated one after the other, each taking its Schur complement off what comes later;
-the trailing effects form one dense block (Bates, Maechler, Bolker and Walker 2015, JSS 67(1), sec. 3).
+Notation as there: b = Lambda u, M = Lambda'Z'WZ Lambda + I = L L'. Matrices of levels are arrays (k, l, J),
+levels last. Factors of the plan's chain are eliminated one after the other, each taking its Schur complement off
+what comes later; the trailing effects form one dense block (Bates, Maechler, Bolker and Walker 2015, JSS 67(1), sec. 3).
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ UNROLLED = 6
 class Blocks(NamedTuple):
     """Z'WZ in the blocks of a plan. ``own``: (k, k, J) for each chain factor; ``crosses[i]``: (k_i, k_j, J_i) for each
     later chain factor j, ``parents[i]`` the levels of j; ``border``: (k, w, J) with the trailing effects; ``corner``:
-    (w, w), or None without trailing effects."""
+    (w, w). Without trailing effects these are () and None."""
 
     own: tuple[Array, ...]
     crosses: tuple[tuple[Array, ...], ...]
     parents: tuple[tuple[Array, ...], ...]
     border: tuple[Array, ...]
-    corner: Array | None
+    corner: Array
 
 
 class Sides(NamedTuple):
     """A vector over all effects: ``chain`` (k, J) for each chain factor, ``top`` (w,) trailing or None."""
 
     chain: tuple[Array, ...]
-    top: Array | None
+    top: Array
 
 
 class Elimination(NamedTuple):
@@ -54,7 +54,7 @@ class Elimination(NamedTuple):
     roots: tuple[Array, ...]
     lower: tuple[tuple[Array, ...], ...]
     border: tuple[Array, ...]
-    corner: Array | None
+    corner: Array
     log_det: Array
 
 
@@ -116,7 +116,7 @@ def eliminate(plan: Plan, blocks: Blocks, factors: Sequence[Array]) -> Eliminati
 
 def _scaled(
     plan: Plan, blocks: Blocks, factors: Sequence[Array]
-) -> tuple[list[Array], list[list[Array]], list[Array], Array | None]:
+) -> tuple[list[Array], list[list[Array]], list[Array], Array]:
     """The blocks of M: everything multiplied by the relative factors, and 1 added on the diagonal."""
     last = len(plan.chain)
     own = [

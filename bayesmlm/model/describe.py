@@ -24,10 +24,16 @@ def describe(spec: ModelSpec) -> str:
         "Formula: " + str(design.formula).replace("\n", "\n         "),
         f"Data:    {design.n} rows" + (f" ({design.rows_dropped} left out)" if design.rows_dropped else ""),
     ]
-    for block in design.blocks:
+    for number, (block, choice) in enumerate(zip(design.blocks, spec.parameterisation, strict=True)):
         joined = ", ".join(c.label for c in block.columns)
         kind = "correlated" if block.has_correlations else "independent" if block.size > 1 else "one effect"
         lines.append(f"Group:   {block.group}: {len(block.levels)} levels x ({joined}), {kind}")
+        if number in spec.integration.blocks:
+            lines.append("         integrated out, drawn exactly after sampling")
+        else:
+            lines.append(
+                f"         sampled, {choice}; not integrated out: {spec.integration.reasons[number]}"
+            )
     rows = [row for row in parameter_rows(spec) if row[2]]
     widths = [max(len(row[i]) for row in [*rows, HEAD]) for i in range(2)]
     table = [f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in [HEAD, *rows]]
@@ -66,7 +72,7 @@ def _vector_rows(names: tuple[str, ...], priors: tuple[str, ...]) -> list[tuple[
 def _effect_prior(block: GroupBlock) -> str:
     sd = f"sd_{block.group}"
     matrix = f"diag({sd}) cor_{block.group} diag({sd})" if block.has_correlations else f"diag({sd}^2)"
-    return f"normal(0, {matrix}), non-centred"
+    return f"normal(0, {matrix})"
 
 
 def latex(spec: ModelSpec) -> str:
@@ -164,7 +170,7 @@ def _effect_lines(spec: ModelSpec) -> list[str]:
         sd, z, L, r = (_variable(f"{prefix}_{block.site}") for prefix in ("sd", "z", "L", "r"))
         effects = f"{z} @ ({sd}[:, None] * {L}).T" if block.has_correlations else f"{z} * {sd}"
         by = "" if block.by is None else f", one covariance for each level of {block.by.variable}"
-        lines.append(f"    {r} = {effects}  # group effects of {block.group}, non-centred{by}")
+        lines.append(f"    {r} = {effects}  # group effects of {block.group}{by}")
     return lines
 
 

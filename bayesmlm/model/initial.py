@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
 from ..inference.protocol import SamplerSettings
+from ..messages import inform
 from .spec import ModelSpec
 
 __all__ = ["initial_values"]
@@ -45,20 +46,24 @@ def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> Sam
 
 
 def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    import jax.numpy as jnp
     from numpyro.distributions import biject_to
 
     from ..inference.x64 import x64
 
-    structure = spec.structure
-    names = [site.name for site in structure.sites]
+    structure, data = spec.sampled, spec.program.data
+    names = [site.name for site in spec.structure.sites]
     unknown = [name for name in values if name not in names]
     if unknown:
         raise BayesmlmError(
             f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}"
         )
+    gone = [name for name in values if name not in {site.name for site in structure.sites}]
+    if gone:
+        inform(f"init for `{gone[0]}` is not used: these group effects are integrated out.")
     pieces = []
     with x64():
-        distributions = structure.distributions(spec.data)
+        distributions = structure.distributions(data)
         for site in structure.sites:
             if site.name not in values:
                 pieces.append(rng.uniform(-2, 2, site.size))
@@ -72,4 +77,5 @@ def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) 
             if not bool(np.all(np.asarray(support(value)))):
                 raise BayesmlmError(f"init for `{site.name}` is outside the parameter's support")
             pieces.append(np.asarray(biject_to(support).inv(value)).reshape(-1))
-    return np.concatenate(pieces) if pieces else np.zeros(0)
+        q = np.concatenate(pieces) if pieces else np.zeros(0)
+        return np.asarray(spec.program.structure.whiten(jnp.asarray(q), data)) if structure.sites else q

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..marginal.evaluate import factorise
 from ..marginal.jax_evaluate import blocks_of
 from ..marginal.statistics import Rows, Statistics, collect, prepare_rows
 from ..marginal.wide import SparseWide
+from ..terms.population import aliased_columns
 from .integrate import columns_of
 from .marginal_program import MarginalProgram, MarginalStructure, normalising_constant
 from .program import Structure
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["marginal_program"]
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+GRID = 4.0 ** np.arange(-4, 4)
+"""Scales of group effects, in residual standard deviations, among which the rough estimate chooses."""
 
 
 def marginal_program(spec: ModelSpec) -> MarginalProgram:
@@ -34,13 +40,19 @@ def marginal_program(spec: ModelSpec) -> MarginalProgram:
     logarithm = design.family.name == "lognormal"
     target = np.log(response.values) if logarithm else response.values
     weights = response.weights
-    X = _population(design) if integration.form == "statistics" else np.zeros((design.n, 0))
-    used = np.einsum("np,np->p", X, X if weights is None else X * weights[:, None]) > 0
+    X = _population(design)
+    dependent = aliased_columns(X if weights is None else X * np.sqrt(weights)[:, None])
+    kept = [place for place in range(X.shape[1]) if place not in dependent]
     groups = [
         (design.blocks[i].codes, len(design.blocks[i].levels), columns_of(design, i))
         for i in integration.blocks
     ]
-    rows = prepare_rows(X[:, used], groups, weights)
+    rows = prepare_rows(X[:, kept] if dependent else X, groups, weights)
+    offset = design.predictors["mu"].offset
+    statistics = collect(rows, target if offset is None else target - offset)
+    center, spread = np.zeros(0), np.zeros((0, 0))
+    if _movable(rest) and not dependent:
+        center, spread = _rough_estimate(statistics, rows.basis.R)
     total = float(design.n if weights is None else weights.sum())
     jacobian = -float(np.sum(target if weights is None else target * weights)) if logarithm else 0.0
     data = {
@@ -49,13 +61,14 @@ def marginal_program(spec: ModelSpec) -> MarginalProgram:
         "total": np.float64(total),
         "constant": normalising_constant(total, jacobian),
         "scales": rows.scales,
+        "center": center,
+        "spread": spread,
     }
     if integration.form == "statistics":
-        offset = design.predictors["mu"].offset
-        data |= _cross_products(collect(rows, target if offset is None else target - offset), rows, used)
+        data |= {**_cross_products(statistics), "R": _on_basis(rows, X, kept)}
     else:
-        data |= _of_rows(spec, rest, rows, target)
-    structure = MarginalStructure(rest, blocks, rows.plan, integration.form)
+        data |= _of_rows(spec, rest, rows, statistics, target)
+    structure = MarginalStructure(rest, blocks, rows.plan, integration.form, len(center))
     return MarginalProgram(structure, data, partial(spec.coordinate_names, rest.sites), design.frame.row_name)
 
 
@@ -80,11 +93,39 @@ def _population(design: Design) -> NDArray[np.float64]:
     return np.concatenate([np.ones((design.n, 1)), mu.population.matrix[:, 1:] - mu.means], axis=1)
 
 
-def _cross_products(statistics: Statistics, rows: Rows, used: NDArray[np.bool_]) -> dict[str, Any]:
-    """Columns that are zero everywhere are not in the basis: their coefficients do nothing."""
+def _movable(rest: Structure) -> bool:
+    """Whether mu's coefficients are free real numbers, which lie in the first coordinates."""
+    priors = [site.prior for site in rest.sites if site.name in ("Intercept", "b")]
+    return all(
+        p is not None and p.lower == -np.inf and p.upper == np.inf and len(p.free) == len(p.names)
+        for p in priors
+    )
+
+
+def _rough_estimate(statistics: Statistics, R: Matrix) -> tuple[Vector, Matrix]:
+    """Generalised least squares with one relative scale for all effects, the most likely on a grid: coefficients (p,)
+    and a root (p, p) of their covariance matrix."""
     plan = statistics.plan
-    R = np.zeros((len(rows.basis.R), len(used)))
-    R[:, used] = rows.basis.R
+    rows = len(plan.chain[0].codes)
+    tried = [factorise(statistics, [scale * np.eye(f.size) for f in plan.factors]) for scale in GRID]
+    best = min(tried, key=lambda f: f.log_det_M + rows * np.log(f.pwrss))
+    center = np.linalg.solve(R, statistics.projection + best.coefficients)
+    sigma = np.sqrt(best.pwrss / rows)
+    return center, sigma * np.linalg.solve(R, np.linalg.inv(best.root).T)
+
+
+def _on_basis(rows: Rows, X: Matrix, kept: list[int]) -> Matrix:
+    """R with X = Q R on the weighted scale, for all columns of X: ``kept`` are those that Q spans."""
+    R = np.zeros((len(kept), X.shape[1]))
+    R[:, kept] = rows.basis.R
+    dependent = [place for place in range(X.shape[1]) if place not in kept]
+    for block in rows.blocks() if dependent else ():
+        R[:, dependent] += rows.basis_columns(block) @ rows.weighted(X[block][:, dependent].T, block).T
+    return R
+
+
+def _cross_products(statistics: Statistics) -> dict[str, Any]:
+    plan = statistics.plan
     sides = [
         wide.B if isinstance(wide, SparseWide) else wide.values[:, plan.width :] for wide in statistics.wides
     ]
@@ -92,13 +133,14 @@ def _cross_products(statistics: Statistics, rows: Rows, used: NDArray[np.bool_])
         "blocks": blocks_of(statistics),
         "sides": tuple(np.ascontiguousarray(side.swapaxes(0, 1)) for side in sides),
         "top": np.ascontiguousarray(statistics.dense[: plan.width, plan.width :].T) if plan.width else None,
-        "R": R,
         "projection": statistics.projection,
         "squares": np.float64(statistics.dense[-1, -1]),
     }
 
 
-def _of_rows(spec: ModelSpec, rest: Structure, rows: Rows, target: Vector) -> dict[str, Any]:
+def _of_rows(
+    spec: ModelSpec, rest: Structure, rows: Rows, statistics: Statistics, target: Vector
+) -> dict[str, Any]:
     """What is needed of every row: residuals, and where sigma is predicted precisions."""
     design, plan = spec.design, rows.plan
     arrays = design.arrays()
@@ -116,7 +158,7 @@ def _of_rows(spec: ModelSpec, rest: Structure, rows: Rows, target: Vector) -> di
     }
     if design.response.weights is not None:
         data |= {"weights": design.response.weights, "root_weights": rows.root_weights}
-    blocks = blocks_of(collect(rows, target))
+    blocks = blocks_of(statistics)
     if spec.integration.form == "residual":
         return {**data, "blocks": blocks}
     return {**data, "parents": blocks.parents}

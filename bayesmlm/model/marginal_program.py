@@ -59,12 +59,18 @@ class Conditional(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MarginalStructure:
-    """``rest``: the joint structure without the integrated ``blocks``; ``plan``: of these, in their order."""
+    """``rest``: the joint structure without the integrated ``blocks``; ``plan``: of these, in their order.
+
+    NUTS moves mu's coefficients on the scale of a rough estimate of theirs: the first ``coefficients`` coordinates of
+    ``rest`` are center + spread q. That changes no density (it is constant, and left out of ``lp``), but the
+    coordinates are then almost independent.
+    """
 
     rest: Structure
     blocks: tuple[BlockStructure, ...]
     plan: Plan
     form: Form
+    coefficients: int
 
     @cached_property
     def key(self) -> str:
@@ -72,11 +78,21 @@ class MarginalStructure:
         terms = [
             [(f.levels, f.size, f.terms) for f in part] for part in (self.plan.chain, self.plan.trailing)
         ]
-        return f"marginal|{self.form}|{self.blocks}|{terms}|{self.rest.key}"
+        return f"marginal|{self.form}|{self.coefficients}|{self.blocks}|{terms}|{self.rest.key}"
+
+    def unconstrained(self, q: Array, data: Any) -> Array:
+        """The coordinates of ``rest`` at the sampler's ``q``."""
+        count = self.coefficients
+        return jnp.concatenate([data["center"] + data["spread"] @ q[:count], q[count:]])
+
+    def whiten(self, q: Array, data: Any) -> Array:
+        """The inverse: the sampler's coordinates of those of ``rest``, whose group effects are standardised."""
+        q, count = self.rest.whiten(q, data), self.coefficients
+        return jnp.concatenate([jnp.linalg.solve(data["spread"], q[:count] - data["center"]), q[count:]])
 
     def potential(self, q: Array, data: Any) -> Array:
         """Minus the log posterior density of the parameters left, the effects integrated out."""
-        values, log_priors, jacobian = self.rest.transformed(q, data)
+        values, log_priors, jacobian = self.rest.transformed(self.unconstrained(q, data), data)
         given = self.conditional(values, data)
         explained = sum(jnp.sum(jnp.square(half)) for half in jax.tree.leaves(given.halves))
         quadratic = (given.squares - explained) / given.sigma**2
@@ -85,6 +101,7 @@ class MarginalStructure:
 
     def constrain(self, q: Array, data: Any) -> dict[str, Array]:
         """As `Structure.constrain`, without the integrated effects."""
+        q = self.unconstrained(q, data)
         values, _, _ = self.rest.transformed(q, data)
         out = self.rest.constrain(q, data)
         for block in self.blocks:
@@ -94,7 +111,7 @@ class MarginalStructure:
     def draw(self, q: Array, numbers: Array, seed: Array, data: Any) -> dict[str, Array]:
         """``r_<site>`` (J, k) of each integrated block, drawn given the other parameters; ``numbers``: of chain and
         draw, on which (with the seed) alone the random numbers depend."""
-        values, _, _ = self.rest.transformed(q, data)
+        values, _, _ = self.rest.transformed(self.unconstrained(q, data), data)
         given = self.conditional(values, data)
         key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), STREAM)
         key = jax.random.fold_in(jax.random.fold_in(key, numbers[0]), numbers[1])
@@ -265,12 +282,13 @@ class MarginalProgram:
         """In words, what keeps the log density from being finite at ``q``, if that can be told."""
         rest, data = self.structure.rest, self.data
         with x64():
-            site, _ = replace(rest, likelihood=False).explain(jnp.asarray(q), data)
+            q = self.structure.unconstrained(jnp.asarray(q), data)
+            site, _ = replace(rest, likelihood=False).explain(q, data)
             if site is not None:
                 return f"The prior density of {site} is not finite there."
             if self.structure.form == "statistics":
                 return None
-            values, _, _ = rest.transformed(jnp.asarray(q), data)
+            values, _, _ = rest.transformed(q, data)
             parameters = rest.parameters(rest.with_effects(values, data), data["design"])
             finite = np.isfinite(parameters["eta"]) & np.isfinite(np.log(parameters["sigma"]))
             wrong = np.flatnonzero(~np.broadcast_to(np.asarray(finite), len(data["target"])))

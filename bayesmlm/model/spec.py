@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +15,12 @@ from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline, dpar_
 from ..priors.resolve import ResolvedPriors, VectorPrior
 from .blocks import GroupBlock
 from .design import Design
+from .integrate import Integration, decide
+from .parameterisation import Parameterisation, parameterise
 from .program import BlockStructure, PredictorStructure, Program, Site, Structure
+
+if TYPE_CHECKING:
+    from .marginal_program import MarginalProgram
 
 __all__ = ["ModelSpec", "outline", "specify"]
 
@@ -25,18 +32,46 @@ class ModelSpec:
     design: Design
     priors: ResolvedPriors
     structure: Structure
-    data: Any
+    numbers: Any
+    integration: Integration
+    """Which group effects are integrated out, and why the others are not."""
+    parameterisation: tuple[Parameterisation, ...] = ()
+    """How the effects of each block are parameterised for the sampler, and why."""
+
+    @cached_property
+    def data(self) -> Any:
+        """The numbers of the joint model: ``numbers``, which are few, and the rows. Made when first asked for: a
+        program that needs no rows must not copy them."""
+        response = self.design.response.arrays()
+        data = {**self.numbers, **response, "design": self.design.arrays()}
+        if self.design.family.log_base_measure is not None:
+            data["log_base"] = _log_base(self.design)
+        return data
 
     @property
-    def program(self) -> Program:
-        """The model as an engine takes it."""
+    def program(self) -> Program | MarginalProgram:
+        """The model as an engine takes it: the joint one, or what is left of it when effects are integrated out."""
+        if self.integration.blocks:
+            return self.marginal
         return Program(self.structure, self.data, self.coordinate_names, self.design.frame.row_name)
 
-    def coordinate_names(self) -> tuple[str, ...]:
-        """Which parameter, in brms's names, each unconstrained coordinate belongs to."""
+    @property
+    def sampled(self) -> Structure:
+        """The structure whose sites NUTS moves: the joint one without what is integrated out."""
+        return self.marginal.structure.rest if self.integration.blocks else self.structure
+
+    @cached_property
+    def marginal(self) -> MarginalProgram:
+        """The program without the effects that are integrated out; only for a model that has such."""
+        from .marginal_data import marginal_program
+
+        return marginal_program(self)
+
+    def coordinate_names(self, sites: Sequence[Site] | None = None) -> tuple[str, ...]:
+        """Which parameter, in brms's names, each unconstrained coordinate of ``sites`` (all of them) belongs to."""
         names: list[str] = []
         blocks = {f"z_{b.site}": b for b in self.design.blocks}
-        for site in self.structure.sites:
+        for site in self.structure.sites if sites is None else sites:
             block = blocks.get(site.name)
             if block is not None:
                 names += [f"r_{block.group}[{v},{c.label}]" for v in block.levels for c in block.columns]
@@ -84,9 +119,15 @@ def outline(design: Design) -> ModelOutline:
 
 
 def specify(
-    design: Design, priors: ResolvedPriors, *, likelihood: bool = True, keep_effects: bool = True
+    design: Design,
+    priors: ResolvedPriors,
+    *,
+    likelihood: bool = True,
+    keep_effects: bool = True,
+    marginalize: bool = True,
+    parameterisation: Any = "auto",
 ) -> ModelSpec:
-    """Put design and priors together into a program structure and its data."""
+    """Put design and priors together into a program structure and its data; further arguments as `brm` takes them."""
     predictors, sites = [], []
     for p in design.predictors.values():
         predictors.append(PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots))
@@ -103,8 +144,19 @@ def specify(
         sites += _block_sites(block, priors)
     for name in design.scalars:
         sites.append(prior_site(name, (), (name,), priors.vector(name)))
+    integration = decide(design, marginalize=marginalize, likelihood=likelihood)
+    choices = parameterise(design, parameterisation, likelihood=likelihood, integrated=integration.blocks)
     blocks = tuple(
-        BlockStructure(b.site, len(b.levels), b.size, b.has_correlations, b.by_count) for b in design.blocks
+        BlockStructure(
+            b.site,
+            len(b.levels),
+            b.size,
+            b.has_correlations,
+            b.by_count,
+            c.kind != "noncentred",
+            c.coefficients,
+        )
+        for b, c in zip(design.blocks, choices, strict=True)
     )
     sites.sort(key=lambda site: site.kind == "standard_normal")
     structure = Structure(
@@ -117,7 +169,10 @@ def specify(
         likelihood,
         keep_effects,
     )
-    return ModelSpec(design, priors, structure, _data(design, sites, priors))
+    numbers = _numbers(design, sites, priors)
+    information = {b.site: dict(c.arrays) for b, c in zip(design.blocks, choices, strict=True) if c.arrays}
+    numbers |= {"information": information} if information else {}
+    return ModelSpec(design, priors, structure, numbers, integration, choices)
 
 
 def prior_site(name: str, shape: tuple[int, ...], names: tuple[str, ...], prior: VectorPrior) -> Site:
@@ -145,26 +200,20 @@ def _block_sites(block: GroupBlock, priors: ResolvedPriors) -> list[Site]:
     return sites
 
 
-def _data(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[str, Any]:
+def _numbers(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[str, Any]:
+    """Everything numeric that does not grow with the rows."""
     constants: dict[str, Any] = {}
     for site in sites:
         constants[site.name] = {} if site.prior is None else site.prior.constants()
     for block in design.blocks:
         if block.has_correlations:
             constants[f"L_{block.site}"] = lkj_constants(priors.lkj(block.group), block.size)
-    data: dict[str, Any] = {
-        "design": design.arrays(),
-        "y": design.response.values,
+    return {
         "priors": constants,
         "means": {p.parameter: p.means for p in design.predictors.values() if p.centred},
         "by": {b.site: b.by.of_level for b in design.blocks if b.by is not None},
         "fixed": {name: np.float64(value) for name, value in design.fixed.items()},
     }
-    if design.response.weights is not None:
-        data["weights"] = design.response.weights
-    if design.family.log_base_measure is not None:
-        data["log_base"] = _log_base(design)
-    return data
 
 
 def _log_base(design: Design) -> np.float64:

@@ -19,6 +19,7 @@ from ..priors.outline import dpar_of
 from ..priors.vector import VectorPrior, draw_prior
 from . import layout
 from .fit import BayesFit
+from .integrated import integrated_effects
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +43,8 @@ def assemble(
 
     started = time.perf_counter()
     priors = prior_draws(spec, draws) if sample_prior == "yes" else {}
-    tree = tree_from_sites(spec, draws.samples, draws.stats, priors)
+    samples = {**draws.samples, **integrated_effects(spec, draws)}
+    tree = tree_from_sites(spec, samples, draws.stats, priors)
     timings = replace(draws.timings, setup=draws.timings.setup + setup)
     fit = BayesFit(spec, tree, draws.settings, timings, call, complete=draws.complete)
     for note in draws.notes:

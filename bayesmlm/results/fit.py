@@ -33,8 +33,7 @@ class BayesFit:
     """What `brm` returns. Frozen: nothing here changes after sampling.
 
     ``spec``: the model (printable); ``idata``: the DataTree (layout: docs/results.md); ``timings``: seconds for
-    set-up, compilation, warm-up, draws and afterwards; ``integrated``: names of the terms that were integrated
-    out; ``call``: the arguments needed to fit it again.
+    set-up, compilation, warm-up, draws and afterwards; ``call``: the arguments needed to fit it again.
     """
 
     spec: ModelSpec
@@ -43,7 +42,6 @@ class BayesFit:
     timings: Timings
     call: Mapping[str, Any]
     data_name: str = "data"
-    integrated: tuple[str, ...] = ()
     complete: bool = True
     _cache: dict[Any, Any] = field(default_factory=dict)
 
@@ -62,6 +60,15 @@ class BayesFit:
     def family(self) -> Any:
         """The response family with its links."""
         return self.design.family
+
+    @property
+    def integrated(self) -> tuple[str, ...]:
+        """The group terms that were integrated out, as they are written: ``"x | g"``; the sampler did not move them."""
+        mu = self.design.predictors["mu"]
+        blocks = self.spec.integration.blocks
+        return tuple(
+            g.term.label for g, slot in zip(mu.groups, mu.slots, strict=True) if slot.block in blocks
+        )
 
     @property
     def data(self) -> pd.DataFrame:

@@ -6,7 +6,7 @@ numbers follow from seed, chain and draw alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,14 @@ def integrated_effects(spec: ModelSpec, draws: Draws) -> dict[str, NDArray[np.fl
     program = spec.marginal
     structure, blocks = program.structure, program.structure.blocks
     chains, length, dimension = draws.unconstrained.shape
-    numbers = np.stack(np.meshgrid(np.arange(chains), np.arange(length), indexing="ij"), axis=-1)
+    # By iteration, so that a thinned chain is a part of the whole one.
+    iterations = np.arange(length) * draws.settings.thin
+    numbers = np.stack(np.meshgrid(np.arange(chains), iterations, indexing="ij"), axis=-1)
     points = draws.unconstrained.reshape(-1, dimension), numbers.reshape(-1, 2).astype(np.int32)
     size = sum(block.levels * block.size for block in blocks)
     rows = 0 if structure.form == "statistics" else spec.design.n
 
-    def one(point: tuple[NDArray, NDArray], seed: NDArray, data: object) -> NDArray:
+    def one(point: tuple[Any, Any], seed: Any, data: Any) -> Any:
         drawn = structure.draw(*point, seed, data)
         return jnp.concatenate([drawn[f"r_{block.site}"].reshape(-1) for block in blocks])
 

@@ -98,7 +98,7 @@ def _unconstrain(structure: Structure, values: Mapping[str, Array], data: Any) -
         biject_to(distributions[site.name].support).inv(everything[site.name].reshape(site.shape)).reshape(-1)
         for site in structure.sites
     ]
-    return jnp.concatenate(pieces)
+    return structure.whiten(jnp.concatenate(pieces), data)
 
 
 def _standardised(block: BlockStructure, values: Mapping[str, Array], data: Any) -> dict[str, Array]:

@@ -1,0 +1,146 @@
+"""The density without group effects against dense algebra, and what is said about it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesmlm as bm
+from bayesmlm.bayes import prepare, specification
+from bayesmlm.inference.x64 import x64
+from bayesmlm.model.integrate import columns_of
+
+ROWS = 60
+
+# formula, family, how it is evaluated, blocks integrated
+MODELS = {
+    "two effects": ("y ~ x + (x | g)", "gaussian", "statistics", 1),
+    "uncorrelated": ("y ~ x + (x || g)", "gaussian", "statistics", 1),
+    "two terms of one factor": ("y ~ x + (1 | g) + (0 + x | g)", "gaussian", "statistics", 2),
+    "joined by an ID": ("y ~ x + (1 | a | g) + (0 + x | a | g)", "gaussian", "statistics", 1),
+    "nested": ("y ~ x + (x | h) + (1 | h:g)", "gaussian", "statistics", 2),
+    "crossed": ("y ~ x + (1 | g) + (x | c)", "gaussian", "statistics", 2),
+    "covariance by level": ("y ~ x + (x | gr(g, by = h))", "gaussian", "statistics", 1),
+    "weights": ("y | weights(w) ~ x + (x | g) + (1 | c)", "gaussian", "statistics", 2),
+    "offset, no coefficients": ("y ~ 0 + offset(o) + (1 | g)", "gaussian", "statistics", 1),
+    "no centring": ("y ~ 0 + Intercept + x + (x | g)", "gaussian", "statistics", 1),
+    "dependent columns": ("y ~ x + I(2 * x) + I(0 * x) + (1 | g)", "gaussian", "statistics", 1),
+    "lognormal, weights": ("exp(y) | weights(w) ~ x + (x | g)", "lognormal", "statistics", 1),
+    "fixed sigma": (("y ~ x + (1 | g)", "sigma = 0.7"), "gaussian", "statistics", 1),
+    "predicted sigma": (("y | weights(w) ~ x + (x | g) + (1 | c)", "sigma ~ x"), "gaussian", "precision", 2),
+    "effects in sigma": (("y ~ x + (x | h) + (1 | h:g)", "sigma ~ x + (1 | c)"), "gaussian", "precision", 2),
+    "a block of mu and sigma": (
+        ("y ~ x + (1 | a | g) + (1 | c)", "sigma ~ (1 | a | g)"),
+        "gaussian",
+        "precision",
+        1,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(1)
+    g, c = rng.integers(0, 9, ROWS), rng.integers(0, 4, ROWS)
+    x, w = rng.normal(size=ROWS), rng.uniform(0, 2, ROWS)
+    w[:3] = 0.0
+    y = 2 + x + rng.normal(size=9)[g] + rng.normal(size=ROWS)
+    names = {"g": [f"g{i}" for i in g], "h": [f"h{i // 3}" for i in g], "c": [f"c{i}" for i in c]}
+    return pd.DataFrame({"y": y, "x": x, "w": w, "o": rng.normal(size=ROWS), **names})
+
+
+def specify(frame, formula, family="gaussian", **arguments):
+    if isinstance(formula, tuple):
+        main, other = formula
+        formula = bm.bf(main, other) if "~" in other else bm.bf(main, sigma=float(other.split("=")[1]))
+    return specification(prepare(formula, frame, family), None, **arguments)
+
+
+def by_hand(spec, q):
+    """From the joint structure alone: minus the log posterior of ``q`` with the effects integrated out by dense
+    algebra, and the conditional mean and covariance of all integrated effects (site by site, level by level)."""
+    marginal, data = spec.marginal.structure, spec.data
+    q = marginal.unconstrained(q, spec.marginal.data)
+    values, log_priors, jacobian = marginal.rest.transformed(q, spec.marginal.data)
+    zeros = {f"r_{b.site}": np.zeros((b.levels, b.size)) for b in marginal.blocks}
+    everything = {**marginal.rest.with_effects(values, spec.marginal.data), **zeros}
+    parameters = spec.structure.parameters(everything, data["design"])
+    n = spec.design.n
+    sigma = np.broadcast_to(np.asarray(parameters["sigma"]), n)
+    lognormal = spec.design.family.name == "lognormal"
+    y = np.log(data["y"]) if lognormal else data["y"]
+    e = y - np.asarray(parameters["eta"])
+    ZC, C = [], []
+    for number, block in zip(spec.integration.blocks, marginal.blocks, strict=True):
+        own = spec.design.blocks[number]
+        factors = np.asarray(block.factors(values))
+        of_level = data["by"][block.site] if block.by_count > 1 else np.zeros(block.levels, int)
+        for j in range(block.levels):
+            ZC.append(columns_of(spec.design, number) * (own.codes == j)[:, None])
+            C.append(factors[of_level[j]] @ factors[of_level[j]].T)
+    Z = np.concatenate(ZC, axis=1)
+    G = np.zeros((Z.shape[1], Z.shape[1]))
+    start = 0
+    for block in C:
+        G[start : start + len(block), start : start + len(block)] = block
+        start += len(block)
+    w = np.asarray(data.get("weights", np.ones(n)))
+    precision = np.linalg.inv(G) + Z.T @ (Z * (w / sigma**2)[:, None])
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ Z.T @ (e * w / sigma**2)
+    # The integral of exp(quadratic) around its maximum; weights multiply the log density of each row.
+    rest = e - Z @ mean
+    terms = -0.5 * np.log(2 * np.pi) - np.log(sigma) - 0.5 * (rest / sigma) ** 2 - (y if lognormal else 0.0)
+    log_likelihood = w @ terms - 0.5 * mean @ np.linalg.solve(G, mean)
+    log_likelihood -= 0.5 * (np.linalg.slogdet(G)[1] + np.linalg.slogdet(precision)[1])
+    density = float(jacobian + sum(log_priors.values())) + log_likelihood
+    return -density, mean, covariance
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_density_and_conditional_effects_are_those_of_dense_algebra(name, frame):
+    formula, family, form, count = MODELS[name]
+    spec = specify(frame, formula, family)
+    assert (spec.integration.form, len(spec.integration.blocks)) == (form, count)
+    program = spec.program
+    density = jax.jit(program.potential)
+    with x64():
+        for seed in range(2):
+            q = np.random.default_rng(seed).uniform(-1, 1, program.dimension)
+            expected, mean, covariance = by_hand(spec, q)
+            assert float(density(q, program.data)) == pytest.approx(expected, rel=1e-9)
+            np.testing.assert_allclose(
+                program.structure.whiten(program.structure.unconstrained(q, program.data), program.data),
+                q,
+                atol=1e-8,
+            )
+        check_draws(program, q, mean, covariance)
+
+
+def check_draws(program, q, mean, covariance):
+    """4000 draws of the effects: mean and variances of each, and of their sum, within four standard errors."""
+    structure, count = program.structure, 4000
+    numbers = np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.int32)
+
+    @jax.jit
+    @jax.vmap
+    def draw(number):
+        drawn = structure.draw(q, number, 5, program.data)
+        return jnp.concatenate([drawn[f"r_{b.site}"].reshape(-1) for b in structure.blocks])
+
+    b = np.asarray(draw(numbers))
+    spread = np.sqrt(np.diag(covariance))
+    assert np.all(np.abs(b.mean(0) - mean) < 4.5 * spread / np.sqrt(count))
+    assert np.all(np.abs(b.var(0) / spread**2 - 1) < 4.5 * np.sqrt(2 / count))
+    direction = np.random.default_rng(0).normal(size=len(mean))
+    variance = direction @ covariance @ direction
+    assert np.var(b @ direction) == pytest.approx(variance, rel=4.5 * np.sqrt(2 / count))
+
+
+def test_program_without_rows_holds_none(frame):
+    large = pd.concat([frame] * 20, ignore_index=True)
+    leaves = jax.tree.leaves(specify(large, "y ~ x + (x | g)").program.data)
+    assert max(np.size(leaf) for leaf in leaves) < 100
