@@ -83,7 +83,7 @@ class LinearDesign:
         total = np.zeros(frame.n_rows)
         for node in self.predictor.offsets:
             column = evaluate(node, frame, state, self.functions, source)
-            total += _one_numeric(column, f"the offset `{unparse(node)}`", frame)
+            total += _one_numeric(column, f"the offset `{unparse(node)}`")
         if self.offset_argument is not None:
             if not isinstance(self.offset_argument, str):
                 raise NewDataError(
@@ -138,29 +138,30 @@ def build_linear_design(
 ) -> LinearDesign:
     """Formula and data to arrays; arguments as in `bayesmlm.frequentist.linear.lm`.
 
-    As in R, transforms that learn from data (``scale(x)``) do so on the rows of ``subset``, before rows with missing
-    values are left out; levels that no remaining row has are dropped. Raises `FormulaError` and `DataError`.
+    As in R, transforms that learn from data (``scale(x)``) do so on all rows, before those outside ``subset`` and those
+    with missing values are left out; levels that no remaining row has are dropped.
+    Raises `FormulaError` and `DataError`.
     """
     _refuse_other_terms(predictor)
     functions = dict(functions or {})
     given_weights = column_argument(weights, frame, "weights")
     given_offset = column_argument(offset, frame, "offset")
     chosen = subset_mask(subset, frame)
-    frame = frame.take(chosen)
+    everything, frame = frame, frame.take(chosen)
     extra = [None if x is None else x[chosen] for x in (given_weights, given_offset)]
     assert formula.response is not None
     nodes = [formula.response, *(f for term in predictor.terms for f in term.factors), *predictor.offsets]
-    state, used = _complete(nodes, extra, frame, functions, formula.source)
+    state, used = _complete(nodes, extra, (everything, frame), functions, formula.source)
     frame = _without_missing(frame, used, na_action)
     extra = [None if x is None else x[used] for x in extra]
     frame, _ = frame.drop_unused_levels([v for v in variables(*nodes) if v in frame.columns])
     response = unparse(formula.response)
-    y = _one_numeric(evaluate(formula.response, frame, state, functions, formula.source), response, frame)
+    y = _one_numeric(evaluate(formula.response, frame, state, functions, formula.source), f"`{response}`")
     population = PopulationDesign.build(predictor, frame, state, functions, contrasts)
     total = np.zeros(frame.n_rows) if extra[1] is None else extra[1]
     for node in predictor.offsets:
         column = evaluate(node, frame, state, functions, formula.source)
-        total = total + _one_numeric(column, f"the offset `{unparse(node)}`", frame)
+        total = total + _one_numeric(column, f"the offset `{unparse(node)}`")
     for values, what in ((y, f"`{response}`"), (total, "the offset"), (extra[0], "the weight")):
         _check_finite(values, what, frame)
     _check_weights(extra[0], frame)
@@ -195,7 +196,7 @@ def column_argument(value: Any, frame: Frame, what: str) -> Rows | None:
     if isinstance(value, str):
         node = _expression(value, frame)
         column = evaluate(node, frame, TransformState(), source=value)
-        return _one_numeric(column, f"{what} `{value}`", frame)
+        return _one_numeric(column, f"{what} `{value}`")
     values = np.asarray(value, dtype=np.float64)
     if values.shape != (frame.n_rows,):
         raise DataError(f"{what} must have one value for each of the {frame.n_rows} rows, not {values.shape}")
@@ -236,20 +237,34 @@ def subset_mask(subset: Any, frame: Frame) -> NDArray[np.bool_]:
 
 
 def _complete(
-    nodes: list[Node], extra: list[Rows | None], frame: Frame, functions: Functions, source: str
+    nodes: list[Node],
+    extra: list[Rows | None],
+    frames: tuple[Frame, Frame],
+    functions: Functions,
+    source: str,
 ) -> tuple[TransformState, NDArray[np.bool_]]:
-    """What transforms learned on all rows, and which rows have every variable.
+    """What transforms learned on all rows of the data, and which rows of the subset have every variable.
 
-    What factors learned is forgotten: their levels are those of the rows that stay.
+    ``frames``: all rows, and the subset. What factors learned is forgotten: their levels are those of the rows that
+    stay.
     """
-    state = TransformState()
+    everything, frame = frames
+    calls: dict[str, Any] = {}
     used = np.ones(frame.n_rows, dtype=bool)
     for node in nodes:
+        state = TransformState()
         used &= ~_is_missing(evaluate(node, frame, state, functions, source))
+        if frame.n_rows < everything.n_rows and _learned(state):
+            state = TransformState()
+            evaluate(node, everything, state, functions, source)
+        calls |= _learned(state)
     for values in extra:
         used &= True if values is None else ~np.isnan(values)
-    calls = {key: learned for key, learned in state.calls.items() if "levels" not in learned}
     return TransformState(calls=calls), used
+
+
+def _learned(state: TransformState) -> dict[str, Any]:
+    return {key: learned for key, learned in state.calls.items() if "levels" not in learned}
 
 
 def _without_missing(frame: Frame, used: NDArray[np.bool_], na_action: str) -> Frame:
@@ -270,7 +285,7 @@ def _is_missing(column: Column) -> NDArray[np.bool_]:
     return missing if missing.ndim == 1 else missing.any(axis=1)
 
 
-def _one_numeric(column: Column, what: str, frame: Frame) -> Rows:
+def _one_numeric(column: Column, what: str) -> Rows:
     if isinstance(column, Factor):
         raise DataError(
             f"{what} is a factor (levels {', '.join(column.levels[:4])}...): a linear model needs numbers"

@@ -20,7 +20,14 @@ from ..messages import inform
 from .batched import Solution, solve_groups
 from .design import grouping_codes
 from .linear import LinearFit, lm
-from .linear_design import LinearDesign, Rows, build_linear_design, one_formula, read_na_action, subset_mask
+from .linear_design import (
+    LinearDesign,
+    Rows,
+    build_linear_design,
+    one_formula,
+    read_na_action,
+    subset_mask,
+)
 from .lm_list_design import (
     missing_message,
     own_designs,
@@ -173,7 +180,11 @@ class LinearFitList:
         rows = subset_mask(self.arguments["subset"], self.data) & (codes == names.index(str(level)))
         effects, _ = take_apart(self.formula)
         text = f"{self.formula.left_text} ~ {unparse(effects)}"
-        return lm(text, self.data, **{**self.arguments, "subset": rows})
+        own = {"subset": None}
+        for name in ("weights", "offset"):
+            given = self.arguments[name]
+            own[name] = given if given is None or isinstance(given, str) else np.asarray(given)[rows]
+        return lm(text, self.data.take(rows), **{**self.arguments, **own})
 
     # ---- coefficients -----------------------------------------------------------------------------------------
     def coef(self) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def zapsmall(values: Sequence[float], digits: int) -> list[float]:
     """``values`` rounded so that those tiny beside the largest become 0."""
     largest = max((abs(x) for x in values if math.isfinite(x)), default=0.0)
     places = max(0, math.floor(digits - math.log10(largest) + 0.5)) if largest > 0 else digits
-    return [float(np.round(x, places)) for x in values]
+    return [float(np.round(x, places)) + 0.0 for x in values]  # no negative zeros
 
 
 def format_p_values(values: Sequence[float], digits: int = 5, smallest: float = SMALLEST) -> list[str]:
