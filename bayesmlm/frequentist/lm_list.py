@@ -180,7 +180,7 @@ class LinearFitList:
         rows = subset_mask(self.arguments["subset"], self.data) & (codes == names.index(str(level)))
         effects, _ = take_apart(self.formula)
         text = f"{self.formula.left_text} ~ {unparse(effects)}"
-        own = {"subset": None}
+        own: dict[str, Any] = {"subset": None}
         for name in ("weights", "offset"):
             given = self.arguments[name]
             own[name] = given if given is None or isinstance(given, str) else np.asarray(given)[rows]
