@@ -52,6 +52,13 @@ class Covariance(Protocol):
     def common_scale(self, scale: Vector) -> Vector:
         """``scale`` (k,) as far as the structure can follow it: one value for all when variances are equal."""
 
+    @property
+    def unsigned(self) -> bool:
+        """Whether a bound of zero only chooses between parameters of the same matrix: an optimiser may cross it."""
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """Of parameters of the same matrix, those inside the bounds."""
+
     def approximate(self, covariance: Matrix) -> Vector:
         """Parameters, inside their bounds, of a matrix of the structure near the positive definite ``covariance``."""
 
@@ -110,6 +117,17 @@ class Unstructured:
         """``scale``: every row has its own."""
         return scale
 
+    @property
+    def unsigned(self) -> bool:
+        """A column of ``T`` and its negative give the same matrix."""
+        return True
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """See `Covariance.normalise`."""
+        row, column = _lower_entries(self.size)
+        signs = np.where(parameters[row == column] < 0, -1.0, 1.0)
+        return parameters * signs[column]
+
     def approximate(self, covariance: Matrix) -> Vector:
         """Its Cholesky factor."""
         return np.linalg.cholesky(covariance)[_lower_entries(self.size)]
@@ -167,6 +185,15 @@ class Diagonal:
     def common_scale(self, scale: Vector) -> Vector:
         """See `Covariance.common_scale`."""
         return _geometric_mean(scale) if self.homogeneous else scale
+
+    @property
+    def unsigned(self) -> bool:
+        """The sign of a standard deviation says nothing."""
+        return True
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """See `Covariance.normalise`."""
+        return np.abs(parameters)
 
     def approximate(self, covariance: Matrix) -> Vector:
         """Its standard deviations."""
@@ -247,6 +274,15 @@ class _OneCorrelation:
     def common_scale(self, scale: Vector) -> Vector:
         """See `Covariance.common_scale`."""
         return _geometric_mean(scale) if self.homogeneous else scale
+
+    @property
+    def unsigned(self) -> bool:
+        """A negative standard deviation would turn correlations round."""
+        return False
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """The parameters."""
+        return parameters
 
     def approximate(self, covariance: Matrix) -> Vector:
         """Its standard deviations, and the mean correlation of neighbours."""

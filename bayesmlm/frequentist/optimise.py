@@ -18,6 +18,8 @@ EDGE = 1e-5
 """Relative standard deviations below this are tried at zero (lme4's ``boundary.tol``)."""
 EM_STEPS = 2
 """Steps of the EM algorithm before anything else: they come near from anywhere, and never touch a boundary."""
+RESTARTS = 3
+"""How often a search that ended at a boundary is begun again from inside."""
 STRIDE = 0.1
 """Length of the first quasi-Newton step, which has no scale yet, in relative standard deviations."""
 ENOUGH = 1e-9
@@ -52,32 +54,81 @@ class _Objective:
             self.best = value, evaluation, gradient
         return value, gradient
 
+    @property
+    def value(self) -> float:
+        """The best criterion so far."""
+        assert self.best is not None
+        return self.best[0]
+
+    @property
+    def parameters(self) -> Vector:
+        """Where that was, inside the bounds; the best place is moved there."""
+        assert self.best is not None
+        found = self.best[1].parameters
+        inside = self.problem.normalise(found)
+        if not np.array_equal(found, inside):
+            self.prefer(inside)
+        return inside
+
+    def prefer(self, parameters: Vector) -> None:
+        """Make ``parameters`` the best place if they are as good as it, to rounding."""
+        before = self.best
+        self.best = None
+        self(parameters)
+        assert before is not None
+        if self.value > before[0] + 1e-12 * abs(before[0]):
+            self.best = before
+
 
 def optimise(
     problem: Problem, reml: bool, start: Vector | None = None, max_evaluations: int = 1000, verbose: int = 0
 ) -> Optimum:
-    """Minimise the criterion. ``start``: parameters on the scaled columns (default: unit standard deviations)."""
+    """Minimise the criterion. ``start``: parameters on the scaled columns (default: a few steps of EM)."""
     objective = _Objective(problem, reml)
     lower, upper = problem.bounds
     begin = problem.start if start is None else np.clip(start, lower, upper)
     for _ in range(EM_STEPS if start is None else 0):
         begin = problem.evaluate(begin, reml).em_step()
-    message = _descend(objective, begin, lower, upper, max_evaluations, verbose)
-    for _ in range(10):
-        again = _leave_boundary(objective, lower)
-        if again is None:
+    message = _descend(objective, begin, max_evaluations, verbose)
+    for _ in range(RESTARTS):
+        value = objective.value
+        edge = _at_boundary(objective)
+        if not edge.size:
             break
-        message = _descend(objective, again, lower, upper, max_evaluations, verbose)
-    _polish(objective, lower, upper)
+        # To first order nothing changes where a factor loses rank, so a search may stop there too early.
+        again = _descend(objective, problem.inside(objective.parameters), max_evaluations, verbose)
+        message = message or again
+        if objective.value > value - 1e-7:
+            break
+    _settle_on_boundary(objective)
+    _polish(objective)
     assert objective.best is not None
     _, evaluation, gradient = objective.best
     return Optimum(evaluation.parameters, evaluation, gradient, objective.count, message)
 
 
-def _descend(
-    objective: _Objective, start: Vector, lower: Vector, upper: Vector, max_evaluations: int, verbose: int
-) -> str | None:
+def _at_boundary(objective: _Objective) -> NDArray[np.intp]:
+    """Places of the parameters that are (almost) at a bound."""
+    lower, upper = objective.problem.bounds
+    here = objective.parameters
+    return np.flatnonzero((here - lower < 100 * EDGE) | (upper - here < 100 * EDGE))
+
+
+def _settle_on_boundary(objective: _Objective) -> None:
+    """Parameters that are almost zero are set to zero, if the criterion is no worse for it."""
+    lower, _ = objective.problem.bounds
+    for place in np.flatnonzero((lower == 0.0) & (objective.parameters < 100 * EDGE)):
+        here = objective.parameters
+        if here[place] > 0.0:
+            zero = here.copy()
+            zero[place] = 0.0
+            objective.prefer(zero)
+
+
+def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose: int) -> str | None:
     from scipy.optimize import minimize
+
+    lower, upper = objective.problem.search_bounds
 
     def shown(parameters: Vector) -> tuple[float, Vector]:
         parameters = np.clip(parameters * STRIDE, lower, upper)
@@ -104,32 +155,9 @@ def _descend(
     return None if found.status != 1 else str(found.message)
 
 
-def _leave_boundary(objective: _Objective, lower: Vector) -> Vector | None:
-    """A start away from the boundary, if the criterion falls when a parameter that is at its bound leaves it.
-
-    The criterion does not change to first order with a standard deviation of zero, so an optimiser may stop there.
-    """
-    assert objective.best is not None
-    value, evaluation, _ = objective.best
-    parameters = evaluation.parameters
-    for place in np.flatnonzero(np.isfinite(lower) & (lower == 0.0) & (parameters < 100 * EDGE)):
-        zero = parameters.copy()
-        zero[place] = 0.0
-        if parameters[place] != 0.0 and objective(zero)[0] <= value:
-            value, parameters = objective.best[0], zero
-        for step in (1e-3, 0.1):
-            away = parameters.copy()
-            away[place] = step
-            found, gradient = objective(away)
-            if found < value - 1e-9:
-                return away
-            if gradient[place] > 0:
-                break
-    return None
-
-
-def _polish(objective: _Objective, lower: Vector, upper: Vector) -> None:
+def _polish(objective: _Objective) -> None:
     """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
+    lower, upper = objective.problem.bounds
     for _ in range(4):
         assert objective.best is not None
         value, evaluation, gradient = objective.best

@@ -65,6 +65,29 @@ class Problem:
         return lower, np.concatenate([c.upper for c in self.covariances])
 
     @property
+    def search_bounds(self) -> tuple[Vector, Vector]:
+        """Bounds while searching: none where the sign of a factor's column makes no difference."""
+        lower, upper = self.bounds
+        for c, at in zip(self.covariances, self.slices, strict=True):
+            if c.unsigned:
+                lower[at] = -np.inf
+        return lower, upper
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """Parameters inside `bounds` of the same covariance matrices."""
+        parts = zip(self.covariances, self.slices, strict=True)
+        return np.concatenate([c.normalise(parameters[at]) for c, at in parts])
+
+    def inside(self, parameters: Vector) -> Vector:
+        """Parameters away from every boundary, of covariance matrices near those of ``parameters``."""
+        out = []
+        for c, at in zip(self.covariances, self.slices, strict=True):
+            T = c.factor(parameters[at])
+            S = T @ T.T
+            out.append(c.approximate(S + np.diag(0.1 * np.diag(S) + 0.01)))
+        return np.concatenate(out)
+
+    @property
     def scales(self) -> list[Vector]:
         """For each term (k,) what its columns were divided by."""
         return [self.rows.scales[f][part] for f, part in self.places]
