@@ -49,15 +49,14 @@ def measure(part: str, options: argparse.Namespace) -> None:
         return
     about = machine.describe(records, options.threads)
     print(report.write(part, records, about, missing_peers(part), options.results))
-    plots.draw(part, records, options.results / f"{part}.png")
+    if any(record.case.sweep for record in records):
+        plots.draw(part, records, options.results / f"{part}.png")
 
 
 def settings(part: str, options: argparse.Namespace) -> Settings:
-    """How long anybody may take. Half a minute of fits is enough to see the best one of a mixed model."""
-    rounds = 1 if options.quick else options.rounds or (5 if part == "lmer" else 3)
-    if part == "lmer":
-        return Settings(rounds, limit=60, budget=15, threads=options.threads)
-    return Settings(rounds, limit=3600 if options.huge else 300, budget=240, threads=options.threads)
+    """How often everybody is asked. Ten seconds of fits are enough to see the best one of a mixed model."""
+    turns, budget = (5, 10.0) if part == "lmer" else (3, 600.0)
+    return Settings(1 if options.quick else options.rounds or turns, budget, threads=options.threads)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Part = Literal["lmer", "bayes"]
 
 EVERYONE = ("bayesmlm", "lme4", "statsmodels", "interlace", "bossanova")
+QUICK_ONES = ("bayesmlm", "lme4", "interlace")
+QUICKEST = ("bayesmlm", "lme4")
 BAYESIANS = ("bayesmlm", "brms", "bambi+nutpie", "bambi+pymc", "bambi+numpyro", "numpyro")
 SLOPES = "y ~ x + (x | g)"
 
@@ -19,7 +21,8 @@ SLOPES = "y ~ x + (x | g)"
 @dataclass(frozen=True)
 class Case:
     """One model on one data set. ``source``: a data set's name or a `Simulated`; ``sweep``: which curve of the
-    plot it is a point of ("rows" or "groups"); ``memory``: report the peak too; ``quick``: part of --quick."""
+    plot it is a point of ("rows" or "groups"); ``memory``: report the peak too; ``quick``: part of --quick;
+    ``limit``: seconds after which a fit is given up."""
 
     name: str
     part: Part
@@ -30,6 +33,7 @@ class Case:
     sweep: str | None = None
     memory: bool = False
     quick: bool = False
+    limit: float = 300
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,29 @@ class Simulated:
 
 
 def lmer_cases() -> list[Case]:
-    """The linear mixed models, REML, small to large."""
-    named = [
-        ("sleepstudy", "Reaction ~ Days + (Days | Subject)", True),
-        ("hsbsub", "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)", True),
-        ("hsball", "mathach ~ meanses + sector*ses + (ses | id)", False),
-        ("classroom", "mathkind ~ ses + (1 | schoolid/classid)", False),
-        ("nels", "y.nels ~ ses.nels + (ses.nels | g.nels)", False),
-        ("Chem97", "score ~ gcsecnt + (1 | school) + (1 | lea)", False),
-        ("InstEval", "y ~ service + (1 | s) + (1 | d)", False),
-    ]
-    cases = [Case(name, "lmer", formula, name, EVERYONE, quick=quick) for name, formula, quick in named]
+    """The linear mixed models, REML. Peers that need minutes for one are not asked for it, save for the crossed one."""
+    slope = Simulated("slopes", 1_000_000, 10_000)
     crossed = Simulated("crossed", 20_000)
-    million = Simulated("slopes", 1_000_000, 10_000)
-    cases += [
-        Case("crossed 500 x 200", "lmer", "y ~ x + (1 | s) + (1 | i)", crossed, EVERYONE),
-        Case("10^6 rows, 10^4 groups", "lmer", SLOPES, million, ("bayesmlm", "lme4"), memory=True),
+    return [
+        lmer("sleepstudy", "Reaction ~ Days + (Days | Subject)", EVERYONE, quick=True),
+        lmer("hsbsub", "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)", EVERYONE, quick=True),
+        lmer("hsball", "mathach ~ meanses + sector*ses + (ses | id)", EVERYONE),
+        lmer("classroom", "mathkind ~ ses + (1 | schoolid/classid)", EVERYONE),
+        lmer("nels", "y.nels ~ ses.nels + (ses.nels | g.nels)", QUICK_ONES),
+        lmer("Chem97", "score ~ gcsecnt + (1 | school) + (1 | lea)", QUICK_ONES),
+        lmer("InstEval", "y ~ service + (1 | s) + (1 | d)", QUICKEST),
+        lmer("crossed 500 x 200", "y ~ x + (1 | s) + (1 | i)", EVERYONE, crossed),
+        lmer("10^6 rows, 10^4 groups", SLOPES, QUICKEST, slope, memory=True, limit=120),
+        *sweep("lmer", EVERYONE, 10, rows=(10**3, 10**4, 10**5), groups=(10, 100, 1000, 10_000)),
+        *sweep("lmer", QUICKEST, 120, rows=(10**6,)),
     ]
-    return cases + sweep("lmer", EVERYONE, rows=(10**3, 10**4, 10**5, 10**6), groups=(10, 100, 1000, 10_000))
+
+
+def lmer(
+    name: str, formula: str, peers: tuple[str, ...], source: Simulated | None = None, **about: Any
+) -> Case:
+    """A case of the first part; its data are the data set of its name, if none are given."""
+    return Case(name, "lmer", formula, source or name, peers, **{"limit": 30, **about})
 
 
 def bayes_cases() -> list[Case]:
@@ -72,24 +81,26 @@ def bayes_cases() -> list[Case]:
         Case("hsbsub", "bayes", seed, "hsbsub", BAYESIANS, quick=True),
         Case("hsball", "bayes", all_schools, "hsball", some),
         Case("epilepsy", "bayes", epilepsy, "epilepsy", some, family="poisson"),
-        *sweep("bayes", ("bayesmlm",), rows=(10**4, 10**5, 10**6), groups=(10, 100, 1000)),
+        *sweep("bayes", ("bayesmlm",), 300, rows=(10**4, 10**5, 10**6), groups=(10, 100, 1000)),
     ]
 
 
-def sweep(part: Part, peers: tuple[str, ...], rows: tuple[int, ...], groups: tuple[int, ...]) -> list[Case]:
+def sweep(
+    part: Part, peers: tuple[str, ...], limit: float, rows: tuple[int, ...] = (), groups: tuple[int, ...] = ()
+) -> list[Case]:
     """`SLOPES` with 100 groups and more and more rows, then with 20 000 rows and more and more groups."""
     points = [("rows", Simulated("slopes", n, 100)) for n in rows]
     points += [("groups", Simulated("slopes", 20_000, j)) for j in groups]
     return [
-        Case(f"{s.rows} rows, {s.groups} groups", part, SLOPES, s, peers, sweep=along) for along, s in points
+        Case(f"{s.rows} rows, {s.groups} groups", part, SLOPES, s, peers, sweep=along, limit=limit)
+        for along, s in points
     ]
 
 
 def huge_case() -> Case:
     """10^7 rows (``--huge``): needs about 24 GiB."""
-    return Case(
-        "10^7 rows, 100 groups", "bayes", SLOPES, Simulated("slopes", 10**7, 100), ("bayesmlm",), memory=True
-    )
+    data = Simulated("slopes", 10**7, 100)
+    return Case("10^7 rows, 100 groups", "bayes", SLOPES, data, ("bayesmlm",), memory=True, limit=3600)
 
 
 def load(source: str | Simulated) -> pd.DataFrame:

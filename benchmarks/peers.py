@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -159,4 +160,6 @@ class Conversation:
         self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return f"failed: {lines[-1][:200]}" if lines else "failed without a word"
+        # The error itself, where a library says more after it.
+        errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+        return f"failed: {(errors or lines)[-1][:200]}" if lines else "failed without a word"

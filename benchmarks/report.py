@@ -88,10 +88,11 @@ def markdown(part: str, records: list[Record], machine: list[str], missing: dict
     wrong = [f"- † {r.case.name}, {r.peer}: {words}." for r, words in judged(records) if words]
     absent = [f"- {peer} was not measured: {why}." for peer, why in missing.items()]
     title = "Linear mixed models, REML" if part == "lmer" else "Bayesian models, NUTS"
-    picture = f"![Cost against rows and groups]({part}.png)"
+    swept = any(record.case.sweep for record in records)
+    picture = f"![Cost against rows and groups]({part}.png)" if swept else ""
     words = LMER_WORDS if part == "lmer" else BAYES_WORDS
     lines = [f"# {title}", "", *machine, "", words, "", *body, "", *wrong, *absent, "", picture]
-    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+    return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 
 def lmer_tables(records: list[Record]) -> list[str]:

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """``rounds``: turns of each peer; ``limit``: seconds after which a fit is given up; ``budget``: seconds of fits
-    in one case after which a peer gets no further turns (its best so far counts); ``threads``: of BLAS."""
+    """``rounds``: turns of each peer; ``budget``: seconds of fits in one case after which a peer gets no further turns
+    (what it did so far counts); ``seconds``: of fits in one turn, at least one; ``threads``: of BLAS."""
 
     rounds: int
-    limit: float
     budget: float
     threads: int = 1
     seconds: float = 0.5
@@ -174,7 +173,7 @@ def fresh(
 ) -> tuple[Conversation, float]:
     """A process that has done its first fit, and seconds since it was started."""
     talk = Conversation(peer, task, settings.threads, str(Path(folder) / "cache"))
-    about = talk.answer(settings.limit)
+    about = talk.answer(record.case.limit)
     record.versions, record.blas = about["versions"], about["blas"]
     ask(record, talk, 1, settings, once=True)
     return talk, time.perf_counter() - talk.started
@@ -184,7 +183,7 @@ def ask(record: Record, talk: Conversation, turn: int, settings: Settings, once:
     """One turn: fits for some time, or one fit; raises `PeerError`."""
     seconds = 0.0 if once else settings.seconds
     request = {"seed": turn, "seconds": seconds, "after": record.case.memory}
-    answer = talk.ask(request, settings.limit)
+    answer = talk.ask(request, record.case.limit)
     record.answers.append(answer)
     if answer.get("compiled_before", True):
         record.seconds += answer["seconds"]

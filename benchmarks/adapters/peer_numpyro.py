@@ -1,6 +1,7 @@
 """Plain numpyro: the model written by hand as its tutorials do, `MCMC.run` with vectorised chains."""
 
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -58,15 +59,11 @@ def prepare(task, data):
         columns[group] = ["Intercept", *map(str, Z.columns[1:])]
         codes = data[group].cat.codes.to_numpy().astype("int32")
         groups[group] = (codes, Z.to_numpy(dtype=float), data[group].cat.categories.size)
-    arguments = (
-        X.to_numpy(dtype=float)[:, 1:],
-        groups,
-        data[response].to_numpy(),
-        task["prior"],
-        task["family"],
-    )
+    y, columns_of_x = data[response].to_numpy(), X.to_numpy(dtype=float)[:, 1:]
+    # Data bound, not passed to run(): numpyro keeps a compiled program only for arguments that it can hash.
+    bound = partial(model, columns_of_x, groups, y, task["prior"], task["family"])
     mcmc = MCMC(
-        NUTS(model),
+        NUTS(bound),
         num_warmup=1000,
         num_samples=1000,
         num_chains=4,
@@ -79,8 +76,7 @@ def prepare(task, data):
         nonlocal calls
         calls += 1
         started = time.perf_counter()
-        # Not jax.random.key(): a second run of numpyro 0.22 with vectorised chains refuses such keys.
-        mcmc.run(jax.random.PRNGKey(request["seed"]), *arguments)
+        mcmc.run(jax.random.PRNGKey(request["seed"]))
         samples = jax.device_get(mcmc.get_samples(group_by_chain=True))
         seconds = time.perf_counter() - started
         reported = named_as_brms(samples, coefficients, columns)
