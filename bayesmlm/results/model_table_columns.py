@@ -144,8 +144,7 @@ def _mixed(fit: Any, request: Request) -> Column:
     notes: list[str] = []
     with _recorded(notes):
         r2, icc = fit.r2(), fit.icc()
-    gof |= {"R2 Marg.": _named(r2, "marginal"), "R2 Cond.": _named(r2, "conditional")}
-    gof["ICC"] = _named(icc, "adjusted")
+    gof |= {"R2 Marg.": float(r2["R2m"]), "R2 Cond.": float(r2["R2c"]), "ICC": float(icc["adjusted"])}
     return Column(_mixed_coefficients(fit, request), _mixed_components(fit), gof, notes=tuple(notes))
 
 
@@ -186,18 +185,6 @@ def _mixed_coefficients(fit: Any, request: Request) -> dict[str, Estimate]:
         p = next((float(row[c]) for c in table.columns if str(c).startswith("Pr(")), math.nan)
         out[str(name)] = Estimate(b, se, b - half, b + half, t, p)
     return out
-
-
-def _named(values: Any, name: str) -> float:
-    """The entry of a dict, Series or object whose name contains ``name``."""
-    if isinstance(values, int | float | np.floating):
-        return float(values)
-    keys = values.keys() if hasattr(values, "keys") else [k for k in dir(values) if not k.startswith("_")]
-    key = next((k for k in keys if name in str(k).lower()), None)
-    if key is None:
-        return math.nan
-    found = values[key] if hasattr(values, "keys") else getattr(values, key)
-    return math.nan if found is None else float(np.ravel(np.asarray(found, dtype=float))[0])
 
 
 # ---- Bayesian models ------------------------------------------------------------------------------------------
