@@ -142,8 +142,8 @@ def _pseudo_inverse(hessian: Matrix) -> Matrix:
     negative = int((values < -FLAT).sum())
     if negative:
         warnings.warn(
-            f"the criterion is not at a minimum: its Hessian has {negative} negative eigenvalue(s), which are left out; "
-            "degrees of freedom may be wrong",
+            f"the criterion is not at a minimum: its Hessian has {negative} negative eigenvalue(s), which are left "
+            "out; degrees of freedom may be wrong",
             BayesmlmWarning,
             stacklevel=2,
         )
