@@ -129,13 +129,15 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
     from scipy.optimize import minimize
 
     lower, upper = objective.problem.search_bounds
+    # Bounded parameters are not mixed with others, so their bounds stay bounds.
+    step = STRIDE * objective.problem.whitening
 
-    def shown(parameters: Vector) -> tuple[float, Vector]:
-        parameters = np.clip(parameters * STRIDE, lower, upper)
+    def shown(position: Vector) -> tuple[float, Vector]:
+        parameters = np.clip(step @ position, lower, upper)
         value, gradient = objective(parameters)
         if verbose:
             print(f"{objective.count:4d}: {value:16.8f}  {np.array2string(parameters, precision=6)}")
-        return value, gradient * STRIDE
+        return value, step.T @ gradient
 
     options = {
         "maxiter": max_evaluations,
@@ -146,7 +148,7 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
     }
     found = minimize(  # type: ignore[call-overload]
         shown,
-        start / STRIDE,
+        np.linalg.solve(step, start),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(lower / STRIDE, upper / STRIDE, strict=True)),

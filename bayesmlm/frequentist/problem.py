@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..covariance import Covariance
+from ..covariance import Covariance, Unstructured
 from ..errors import DataError
 from ..marginal.evaluate import Factorisation, factorise
 from ..marginal.statistics import Rows, Statistics, collect, prepare_rows, with_response
@@ -78,13 +79,46 @@ class Problem:
         parts = zip(self.covariances, self.slices, strict=True)
         return np.concatenate([c.normalise(parameters[at]) for c, at in parts])
 
+    @cached_property
+    def whiteners(self) -> list[Matrix]:
+        """For each term a lower triangular (k, k) C with which its columns, on average over rows, are orthonormal.
+
+        An intercept and a year are all but the same column; T = C T' has a T' that is easy to search.
+        """
+        plan, statistics = self.rows.plan, self.statistics
+        means = [own.sum(axis=2) / self.n for own in statistics.own]
+        for factor, start in zip(plan.trailing, plan.starts, strict=True):
+            at = start + np.arange(factor.levels)[:, None] * factor.size + np.arange(factor.size)
+            means.append(statistics.dense[at[:, :, None], at[:, None, :]].sum(axis=0) / self.n)
+        found = []
+        for c, (f, part) in zip(self.covariances, self.places, strict=True):
+            if isinstance(c, Unstructured) and c.size > 1:
+                A = means[f][part, part]
+                found.append(np.linalg.cholesky(np.linalg.inv(A + 1e-8 * np.trace(A) * np.eye(c.size))))
+            else:
+                found.append(np.eye(c.size))
+        return found
+
+    @cached_property
+    def whitening(self) -> Matrix:
+        """(m, m) block diagonal: from parameters of T' to those of T (see `whiteners`)."""
+        out = np.eye(len(self.start))
+        for c, at, C in zip(self.covariances, self.slices, self.whiteners, strict=True):
+            if isinstance(c, Unstructured) and c.size > 1:
+                place = at.start
+                for column in range(c.size):
+                    stop = place + c.size - column
+                    out[place:stop, place:stop] = C[column:, column:]
+                    place = stop
+        return out
+
     def inside(self, parameters: Vector) -> Vector:
         """Parameters away from every boundary, of covariance matrices near those of ``parameters``."""
         out = []
-        for c, at in zip(self.covariances, self.slices, strict=True):
-            T = c.factor(parameters[at])
+        for c, at, C in zip(self.covariances, self.slices, self.whiteners, strict=True):
+            T = np.linalg.solve(C, c.factor(parameters[at]))
             S = T @ T.T
-            out.append(c.approximate(S + np.diag(0.1 * np.diag(S) + 0.01)))
+            out.append(c.approximate(C @ (S + np.diag(0.1 * np.diag(S) + 0.01)) @ C.T))
         return np.concatenate(out)
 
     @property
