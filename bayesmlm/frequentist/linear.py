@@ -108,7 +108,8 @@ def fit_linear(design: LinearDesign) -> LinearFit:
     if aliased:
         count = f"{len(aliased)} coefficient{'s are' if len(aliased) > 1 else ' is'}"
         r_named = replace(design.population, names=design.names)
-        reasons = "; ".join(report_rank(r_named)) or "the rows of positive weight do not tell columns apart"
+        reasons = "; ".join(report_rank(r_named)).replace("a multiple of `(Intercept)`", "constant")
+        reasons = reasons or "the rows of positive weight do not tell columns apart"
         messages = (f"{count} not defined because of singularities: {reasons}",)
     return LinearFit(design, coefficients, kept, unscaled, messages)
 

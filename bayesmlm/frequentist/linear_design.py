@@ -14,7 +14,7 @@ from ..data.frame import Frame
 from ..errors import BayesmlmError, DataError, FormulaError, NewDataError
 from ..formula import BayesFormula, Formula, MultivariateFormula, as_bayes_formula, parse_expression, unparse
 from ..formula.evaluate import TransformState, evaluate
-from ..formula.nodes import Name, Node
+from ..formula.nodes import Call, Name, Node
 from ..formula.predictor import Predictor
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign
@@ -117,6 +117,9 @@ def one_formula(formula: Any) -> Formula:
     main = parsed.main
     if main.response is None:
         raise FormulaError("the formula has no response; write `y ~ ...`", main.source, (0, 1))
+    if isinstance(main.response, Call) and main.response.function in ("cbind", "mvbind"):
+        reason = "a linear model has one response: fit one model for each"
+        raise FormulaError(reason, main.source, main.response.span)
     if main.additions:
         call = main.additions[0]
         advice = "use the argument weights=" if call.function == "weights" else "use brm()"
@@ -143,7 +146,9 @@ def build_linear_design(
     Raises `FormulaError` and `DataError`.
     """
     _refuse_other_terms(predictor)
-    functions = dict(functions or {})
+    functions, contrasts = dict(functions or {}), dict(contrasts or {})
+    for name in contrasts:
+        frame[name]  # raises for a column that is not there
     given_weights = column_argument(weights, frame, "weights")
     given_offset = column_argument(offset, frame, "offset")
     chosen = subset_mask(subset, frame)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from ..errors import BayesmlmWarning
 from .r_print import (
     LEGEND,
     coefficient_lines,
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from .linear_design import Rows
 
 __all__ = ["LinearSummary", "fit_lines", "summarise"]
+
+PERFECT = 1e-30
+"""R's limit of a residual variance, relative to the size of the fitted values."""
 
 QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
@@ -124,6 +129,14 @@ def summarise(fit: LinearFit) -> LinearSummary:
     from scipy.special import fdtrc
 
     design = fit.design
+    linear = fit.design_fitted
+    if fit.df_residual and fit.sigma**2 < (linear.mean() ** 2 + linear.var(ddof=1)) * PERFECT:
+        warnings.warn(
+            "the residuals are as small as rounding errors: the fit is essentially perfect, and standard errors and "
+            "tests are not reliable",
+            BayesmlmWarning,
+            stacklevel=3,
+        )
     F = fit.fstatistic
     if F is not None:
         has_df = fit.df_residual > 0

@@ -97,9 +97,11 @@ def compare(fits: Sequence[LinearFit]) -> pd.DataFrame:
 
 
 def _check_comparable(fits: Sequence[LinearFit]) -> None:
+    from .linear import LinearFit
+
     first = fits[0]
     for i, other in enumerate(fits[1:], start=2):
-        if not hasattr(other, "df_residual") or not hasattr(other, "design"):
+        if not isinstance(other, LinearFit):
             raise BayesmlmError(
                 f"anova() of linear models compares results of lm(), not {type(other).__name__}"
             )

@@ -138,14 +138,16 @@ def _linear_list(fits: LinearFitList, request: Request) -> Column:
 
 # ---- mixed models ---------------------------------------------------------------------------------------------
 def _mixed(fit: Any, request: Request) -> Column:
+    from ..frequentist.r_squared import variance_parts
+
+    parts = variance_parts(fit)
     gof: dict[str, float] = {"Num.Obs.": fit.n, **_groups(fit.ngrps)}
     gof |= {"AIC": fit.AIC(), "BIC": fit.BIC(), "Log.Lik.": fit.logLik()}
+    gof["R2 Marg."] = parts.fixed / parts.total
+    gof["R2 Cond."] = (parts.fixed + parts.effects) / parts.total
+    gof["ICC"] = parts.effects / (parts.effects + parts.residual)
     gof["RMSE"] = _root_mean_square(fit.residuals())
-    notes: list[str] = []
-    with _recorded(notes):
-        r2, icc = fit.r2(), fit.icc()
-    gof |= {"R2 Marg.": float(r2["R2m"]), "R2 Cond.": float(r2["R2c"]), "ICC": float(icc["adjusted"])}
-    return Column(_mixed_coefficients(fit, request), _mixed_components(fit), gof, notes=tuple(notes))
+    return Column(_mixed_coefficients(fit, request), _mixed_components(fit), gof, notes=tuple(fit.messages))
 
 
 def _mixed_components(fit: MixedFit) -> dict[RandomTerm, Estimate]:

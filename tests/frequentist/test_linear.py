@@ -217,6 +217,12 @@ def test_html_is_escaped():
     assert "<i>" not in text
 
 
+def test_a_perfect_fit_is_not_trusted():
+    fit = bm.lm("Twice ~ Days", sleepstudy().assign(Twice=lambda d: 2 * d["Days"] + 1))
+    with pytest.warns(bm.BayesmlmWarning, match="essentially perfect"):
+        fit.summary()
+
+
 def test_no_residual_degrees_of_freedom():
     with pytest.warns(bm.BayesmlmWarning, match="2 coefficients were estimated from 2 rows"):
         fit = bm.lm("Reaction ~ Days", sleepstudy().head(2))
@@ -227,6 +233,7 @@ BAD = {
     "group terms": ({"formula": "Reaction ~ Days + (1 | Subject)"}, bm.FormulaError, r"use lmer\(\)"),
     "no response": ({"formula": "~ Days"}, bm.FormulaError, "no response"),
     "additions": ({"formula": "Reaction | weights(w) ~ Days"}, bm.FormulaError, "weights="),
+    "two responses": ({"formula": "cbind(Reaction, Days) ~ 1"}, bm.FormulaError, "has one response"),
     "smooths": ({"formula": "Reaction ~ s(Days)"}, bm.FormulaError, r"brm\(\)"),
     "factor response": ({"formula": "Subject ~ Days"}, bm.DataError, "`Subject` is a factor"),
     "no columns": ({"formula": "Reaction ~ 0"}, bm.DataError, "no coefficient"),
