@@ -2,7 +2,7 @@
 
 Notation as there: b = Lambda u, M = Lambda'Z'WZ Lambda + I = L L'. Matrices of levels are arrays (k, l, J),
 levels last. Factors of the plan's chain are eliminated one after the other, each taking its Schur complement off
-what comes later; the trailing effects form one dense block (Bates, Maechler, Bolker and Walker 2015, JSS 67(1), sec. 3).
+what comes later; the trailing effects form one dense block (Bates, Maechler, Bolker and Walker 2015, JSS 67(1)).
 """
 
 from __future__ import annotations

@@ -43,6 +43,11 @@ class Integration:
     reasons: Mapping[int, str]
     form: Form
 
+    @property
+    def complete(self) -> bool:
+        """Whether there are group effects and none of them is sampled."""
+        return bool(self.blocks) and not self.reasons
+
 
 def decide(design: Design, *, marginalize: bool, likelihood: bool) -> Integration:
     """What is integrated out of the model of ``design``, and how it is then evaluated."""

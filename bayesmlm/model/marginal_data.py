@@ -13,6 +13,7 @@ from ..marginal.evaluate import factorise
 from ..marginal.jax_evaluate import blocks_of
 from ..marginal.statistics import Rows, Statistics, collect, prepare_rows
 from ..marginal.wide import SparseWide
+from ..priors.vector import VectorPrior
 from ..terms.population import aliased_columns
 from .integrate import columns_of
 from .marginal_program import MarginalProgram, MarginalStructure, normalising_constant
@@ -50,9 +51,7 @@ def marginal_program(spec: ModelSpec) -> MarginalProgram:
     rows = prepare_rows(X[:, kept] if dependent else X, groups, weights)
     offset = design.predictors["mu"].offset
     statistics = collect(rows, target if offset is None else target - offset)
-    center, spread = np.zeros(0), np.zeros((0, 0))
-    if _movable(rest) and not dependent:
-        center, spread = _rough_estimate(statistics, rows.basis.R)
+    shift, scale, spread = _coordinates(rest, statistics, rows.basis.R, bool(dependent))
     total = float(design.n if weights is None else weights.sum())
     jacobian = -float(np.sum(target if weights is None else target * weights)) if logarithm else 0.0
     data = {
@@ -61,14 +60,15 @@ def marginal_program(spec: ModelSpec) -> MarginalProgram:
         "total": np.float64(total),
         "constant": normalising_constant(total, jacobian),
         "scales": rows.scales,
-        "center": center,
+        "shift": shift,
+        "scale": scale,
         "spread": spread,
     }
     if integration.form == "statistics":
         data |= {**_cross_products(statistics), "R": _on_basis(rows, X, kept)}
     else:
         data |= _of_rows(spec, rest, rows, statistics, target)
-    structure = MarginalStructure(rest, blocks, rows.plan, integration.form, len(center))
+    structure = MarginalStructure(rest, blocks, rows.plan, integration.form, len(spread))
     return MarginalProgram(structure, data, partial(spec.coordinate_names, rest.sites), design.frame.row_name)
 
 
@@ -93,25 +93,48 @@ def _population(design: Design) -> NDArray[np.float64]:
     return np.concatenate([np.ones((design.n, 1)), mu.population.matrix[:, 1:] - mu.means], axis=1)
 
 
-def _movable(rest: Structure) -> bool:
-    """Whether mu's coefficients are free real numbers, which lie in the first coordinates."""
-    priors = [site.prior for site in rest.sites if site.name in ("Intercept", "b")]
-    return all(
-        p is not None and p.lower == -np.inf and p.upper == np.inf and len(p.free) == len(p.names)
-        for p in priors
+def _coordinates(
+    rest: Structure, statistics: Statistics, R: Matrix, dependent: bool
+) -> tuple[Vector, Vector, Matrix]:
+    """``shift`` and ``scale`` of all coordinates, and the root (p, p) of the coefficients' covariance matrix, from a
+    rough estimate; parameters with bounds of their own, and coefficients that are not determined, stay as they are.
+
+    Without this, the narrow posterior of sigma given a million rows would set the step size of all coordinates: the
+    sampler's own adaptation stops at standard deviations of about 0.003.
+    """
+    shift, scale = np.zeros(rest.dimension), np.ones(rest.dimension)
+    spread = np.zeros((0, 0))
+    place = {site.name: start for site, start in zip(rest.sites, rest.offsets[:-1], strict=True)}
+    coefficients, root, sigma = _rough_estimate(statistics, R)
+    moved = [site for site in rest.sites if site.name in ("Intercept", "b")]
+    if not dependent and all(_free(site.prior, -np.inf) for site in moved):
+        shift[: len(coefficients)], spread = coefficients, root
+    positive = [site for site in rest.sites if site.name == "sigma" and _free(site.prior, 0.0)]
+    for site in positive:
+        shift[place[site.name]] = np.log(sigma)
+        scale[place[site.name]] = 1 / np.sqrt(2 * len(statistics.plan.chain[0].codes))
+    return shift, scale, spread
+
+
+def _free(prior: VectorPrior | None, lower: float) -> bool:
+    """Whether all elements are sampled, between ``lower`` and infinity."""
+    return (
+        prior is not None
+        and (prior.lower, prior.upper) == (lower, np.inf)
+        and len(prior.free) == len(prior.names)
     )
 
 
-def _rough_estimate(statistics: Statistics, R: Matrix) -> tuple[Vector, Matrix]:
-    """Generalised least squares with one relative scale for all effects, the most likely on a grid: coefficients (p,)
-    and a root (p, p) of their covariance matrix."""
+def _rough_estimate(statistics: Statistics, R: Matrix) -> tuple[Vector, Matrix, float]:
+    """Generalised least squares with one relative scale for all effects, the most likely on a grid: coefficients (p,),
+    a root (p, p) of their covariance matrix, and sigma."""
     plan = statistics.plan
     rows = len(plan.chain[0].codes)
     tried = [factorise(statistics, [scale * np.eye(f.size) for f in plan.factors]) for scale in GRID]
     best = min(tried, key=lambda f: f.log_det_M + rows * np.log(f.pwrss))
-    center = np.linalg.solve(R, statistics.projection + best.coefficients)
+    coefficients = np.linalg.solve(R, statistics.projection + best.coefficients)
     sigma = np.sqrt(best.pwrss / rows)
-    return center, sigma * np.linalg.solve(R, np.linalg.inv(best.root).T)
+    return coefficients, sigma * np.linalg.solve(R, np.linalg.inv(best.root).T), float(sigma)
 
 
 def _on_basis(rows: Rows, X: Matrix, kept: list[int]) -> Matrix:

@@ -61,9 +61,9 @@ class Conditional(NamedTuple):
 class MarginalStructure:
     """``rest``: the joint structure without the integrated ``blocks``; ``plan``: of these, in their order.
 
-    NUTS moves mu's coefficients on the scale of a rough estimate of theirs: the first ``coefficients`` coordinates of
-    ``rest`` are center + spread q. That changes no density (it is constant, and left out of ``lp``), but the
-    coordinates are then almost independent.
+    NUTS moves coordinates q in which the posterior is roughly standard normal: those of ``rest`` are shift + scale q,
+    and the first ``coefficients`` of them, mu's coefficients, are multiplied by the root of a rough covariance matrix.
+    The map is linear, so that its Jacobian is constant; ``lp`` leaves it out.
     """
 
     rest: Structure
@@ -83,12 +83,13 @@ class MarginalStructure:
     def unconstrained(self, q: Array, data: Any) -> Array:
         """The coordinates of ``rest`` at the sampler's ``q``."""
         count = self.coefficients
-        return jnp.concatenate([data["center"] + data["spread"] @ q[:count], q[count:]])
+        return data["shift"] + data["scale"] * jnp.concatenate([data["spread"] @ q[:count], q[count:]])
 
     def whiten(self, q: Array, data: Any) -> Array:
         """The inverse: the sampler's coordinates of those of ``rest``, whose group effects are standardised."""
         q, count = self.rest.whiten(q, data), self.coefficients
-        return jnp.concatenate([jnp.linalg.solve(data["spread"], q[:count] - data["center"]), q[count:]])
+        q = (q - data["shift"]) / data["scale"]
+        return jnp.concatenate([jnp.linalg.solve(data["spread"], q[:count]), q[count:]])
 
     def potential(self, q: Array, data: Any) -> Array:
         """Minus the log posterior density of the parameters left, the effects integrated out."""

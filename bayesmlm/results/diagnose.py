@@ -28,23 +28,24 @@ show whether the chains have mixed."""
 
 def diagnose(fit: BayesFit) -> list[str]:
     """What is wrong with the draws of ``fit``, in words that name the parameter, the gravest first."""
-    return messages(fit.idata, fit.settings)
+    return messages(fit.idata, fit.settings, exact=fit.spec.integration.complete)
 
 
-def messages(tree: xr.DataTree, settings: SamplerSettings) -> list[str]:
-    """The same from the DataTree and the sampler's settings."""
+def messages(tree: xr.DataTree, settings: SamplerSettings, exact: bool = False) -> list[str]:
+    """The same from the DataTree and the sampler's settings; ``exact``: see `convergence_table`."""
     stats = {str(name): array.to_numpy() for name, array in tree["sample_stats"].dataset.items()}
-    table = convergence_table(tree)
+    table = convergence_table(tree, exact)
     columns = ({str(name): float(x) for name, x in table[column].items()} for column in table)
     return convergence_messages(stats, settings, *columns)
 
 
-def convergence_table(tree: xr.DataTree) -> pd.DataFrame:
-    """Rhat, Bulk_ESS and Tail_ESS by flat name, of the parameters (group effects too, up to a thousand)."""
+def convergence_table(tree: xr.DataTree, exact: bool = False) -> pd.DataFrame:
+    """Rhat, Bulk_ESS and Tail_ESS by flat name, of the parameters (group effects too, up to a thousand). ``exact``:
+    group effects were drawn independently given the parameters, so that they have mixed if these have."""
     sizes = [
         array[0, 0].size for array in tree["posterior"].dataset.values() if array.attrs.get("kind") == "r"
     ]
-    kinds = KINDS if sum(sizes) <= MOST_GROUP_EFFECTS else KINDS[:-1]
+    kinds = KINDS if not exact and sum(sizes) <= MOST_GROUP_EFFECTS else KINDS[:-1]
     names = flat_names(tree, kinds)
     found = convergence(gather(tree, list(names.values())))
     columns = {"Rhat": found.rhat, "Bulk_ESS": found.ess_bulk, "Tail_ESS": found.ess_tail}

@@ -59,7 +59,7 @@ def test_chains_start_where_init_says(form):
     from bayesmlm.inference.x64 import x64
     from bayesmlm.model.initial import initial_values
 
-    spec = specification(prepare(FORMULA, DATA), None)
+    spec = specification(prepare(FORMULA, DATA), None, marginalize=False)
     settings = initial_values(spec, sampler_settings(2, 20, None, 1, None, 1, None), INITS[form])
     with x64():
         for chain in range(2):

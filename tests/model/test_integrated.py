@@ -11,6 +11,7 @@ import pytest
 import bayesmlm as bm
 from bayesmlm.bayes import prepare, specification
 from bayesmlm.inference.x64 import x64
+from bayesmlm.model import integrate
 from bayesmlm.model.integrate import columns_of
 
 ROWS = 60
@@ -105,6 +106,10 @@ def test_density_and_conditional_effects_are_those_of_dense_algebra(name, frame)
     formula, family, form, count = MODELS[name]
     spec = specify(frame, formula, family)
     assert (spec.integration.form, len(spec.integration.blocks)) == (form, count)
+    check(spec)
+
+
+def check(spec):
     program = spec.program
     density = jax.jit(program.potential)
     with x64():
@@ -112,11 +117,9 @@ def test_density_and_conditional_effects_are_those_of_dense_algebra(name, frame)
             q = np.random.default_rng(seed).uniform(-1, 1, program.dimension)
             expected, mean, covariance = by_hand(spec, q)
             assert float(density(q, program.data)) == pytest.approx(expected, rel=1e-9)
-            np.testing.assert_allclose(
-                program.structure.whiten(program.structure.unconstrained(q, program.data), program.data),
-                q,
-                atol=1e-8,
-            )
+            count = program.structure.coefficients
+            back = program.structure.whiten(program.structure.unconstrained(q, program.data), program.data)
+            np.testing.assert_allclose(back[:count], q[:count], atol=1e-8)
         check_draws(program, q, mean, covariance)
 
 
@@ -138,6 +141,58 @@ def check_draws(program, q, mean, covariance):
     direction = np.random.default_rng(0).normal(size=len(mean))
     variance = direction @ covariance @ direction
     assert np.var(b @ direction) == pytest.approx(variance, rel=4.5 * np.sqrt(2 / count))
+
+
+# formula, family, further arguments, what print(fit.spec) says of the first and of the second block
+REASONS = {
+    "nothing to say": ("y ~ x + (x | g)", "gaussian", {}, ["integrated out, drawn exactly after sampling"]),
+    "turned off": ("y ~ (1 | g)", "gaussian", {"marginalize": False}, ["marginalize=False"]),
+    "no likelihood": (
+        "y ~ (1 | g)",
+        "gaussian",
+        {"sample_prior": "only"},
+        ["leaves no likelihood to integrate"],
+    ),
+    "family": ("y ~ (1 | g)", "student", {}, ["the student likelihood is not normal in the effects"]),
+    "link": (
+        "exp(y) ~ (1 | g)",
+        "gaussian(log)",
+        {},
+        ["with the link log the mean is not linear in the effects"],
+    ),
+    "sigma": (
+        ("y ~ (1 | g)", "sigma ~ (1 | c)"),
+        "gaussian",
+        {},
+        ["integrated out, drawn", "its effects enter sigma, not mu"],
+    ),
+    "shared": (("y ~ (1 |a| g)", "sigma ~ (1 |a| g)"), "gaussian", {}, ["enter mu and sigma, not mu alone"]),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_printed_model_says_what_is_integrated_and_why_not(name, frame):
+    formula, family, arguments, said = REASONS[name]
+    formula = bm.bf(*formula) if isinstance(formula, tuple) else formula
+    spec = specification(prepare(formula, frame, family), None, **arguments)
+    lines = [line for line in str(spec).splitlines() if "integrate" in line]
+    assert len(lines) == len(spec.design.blocks)
+    assert all(words in line for words, line in zip(said, lines, strict=True))
+
+
+def test_factors_that_are_crossed_on_a_large_scale_stay_sampled(frame, monkeypatch):
+    monkeypatch.setattr(integrate, "LARGEST_DENSE", 3)
+    spec = specify(frame, "y ~ x + (1 | g) + (1 | c)")
+    assert spec.integration.blocks == (1,)
+    assert spec.integration.form == "residual"
+    assert "`c` is crossed with `g`, and their joint matrix would be dense and of size 4, more than 3" in str(
+        spec
+    )
+
+
+def test_density_given_the_effects_that_are_kept(frame, monkeypatch):
+    monkeypatch.setattr(integrate, "LARGEST_DENSE", 3)
+    check(specify(frame, "y | weights(w) ~ x + (x | g) + (1 | c)"))
 
 
 def test_program_without_rows_holds_none(frame):
