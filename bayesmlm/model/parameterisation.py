@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
-from .working_fit import BlockInformation, WorkingFit, working_fit
+from .working_fit import BlockInformation, WorkingFit, marginal_information, working_fit
 
 if TYPE_CHECKING:
     from .design import Design
@@ -65,34 +65,57 @@ def parameterise(
     """
     wanted = _wanted(design, asked)
     obstacles = [_obstacle(design, position, likelihood) for position in range(len(design.blocks))]
+    in_mu = [position for position, obstacle in enumerate(obstacles) if not obstacle]
     for position in integrated:
         obstacles[position] = "its effects are integrated out; marginalize=False samples them"
-    able = [
-        i
-        for i, (want, no) in enumerate(zip(wanted, obstacles, strict=True))
-        if want != "noncentred" and not no
-    ]
-    rough = working_fit(design, able) if able else None
-    informed = {} if rough is None else {b.position: b for b in rough.blocks}
-    kinds: dict[int, str] = {}
-    for i, want in enumerate(wanted):
-        if i in informed:
-            share = float(np.mean(informed[i].share))
-            kinds[i] = want if want != "auto" else "partial" if share >= THRESHOLD else "noncentred"
-    moved = {i: informed[i] for i, kind in kinds.items() if kind != "noncentred"}
-    takers = {} if rough is None else _takers(rough, list(moved.values()))
+    able = [i for i, want in enumerate(wanted) if want != "noncentred" and not obstacles[i]]
+    rough = working_fit(design, in_mu) if able else None
+    found = {} if rough is None else {i: _Found.of(rough, i) for i in able}
+    kinds = {i: _kind(wanted[i], found[i].share) for i in found}
+    takers = _takers([found[i] for i, kind in kinds.items() if kind != "noncentred"])
     out = []
     for i, want in enumerate(wanted):
         if want == "noncentred":
             out.append(Parameterisation("noncentred", "asked for", {}))
-        elif i not in informed:
+        elif i not in found:
             out.append(_unable(design, i, want, obstacles[i] or "a rough fit of the data failed"))
         else:
-            reason = f"the data give {100 * float(np.mean(informed[i].share)):.0f} % of the information"
+            reason = f"the data give {100 * found[i].share:.0f} % of the information"
             reason = reason if want == "auto" else f"asked for; {reason}"
-            arrays = _arrays(rough, informed[i], kinds[i], takers.get(i)) if rough and i in moved else {}
+            arrays = {} if kinds[i] == "noncentred" else _arrays(found[i], kinds[i], takers.get(i))
             out.append(Parameterisation(kinds[i], reason, arrays))
     return tuple(out)
+
+
+def _kind(want: str, share: float) -> str:
+    return want if want != "auto" else "partial" if share >= THRESHOLD else "noncentred"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the rough fit says of one block. Arrays by level: ``H`` (J, k, k), the information when the effects of
+    other blocks are unknown; ``g`` (J, k) and ``K`` (J, k, q), in the same measure, what its rows say of the effects
+    and how the coefficients change that."""
+
+    rough: WorkingFit
+    block: BlockInformation
+    H: NDArray[np.float64]
+    g: NDArray[np.float64]
+    K: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rough: WorkingFit, position: int) -> _Found:
+        """Of the block at ``position`` of the design."""
+        block = next(b for b in rough.blocks if b.position == position)
+        H = marginal_information(rough, block)
+        reduce = H @ np.linalg.inv(block.positive)
+        K = block.sums(rough.weights[:, None] * rough.X)
+        return cls(rough, block, H, np.einsum("jab,jb->ja", reduce, block.g), reduce @ K)
+
+    @property
+    def share(self) -> float:
+        """The data's share of the information, on average over levels and effects."""
+        return float(np.mean(self.block.share(self.H)))
 
 
 def _wanted(design: Design, asked: Any) -> list[str]:
@@ -133,37 +156,32 @@ def _unable(design: Design, position: int, want: str, why: str) -> Parameterisat
     return Parameterisation("noncentred", why, {})
 
 
-def _cross(rough: WorkingFit, block: BlockInformation) -> NDArray[np.float64]:
-    return block.sums(rough.weights[:, None] * rough.X)
-
-
-def _takers(rough: WorkingFit, blocks: Sequence[BlockInformation]) -> dict[int, NDArray[np.bool_]]:
+def _takers(found: Sequence[_Found]) -> dict[int, NDArray[np.bool_]]:
     """For each block, which columns of X it takes over: each column goes to the block that can take most of it."""
-    if not blocks or rough.X.shape[1] == 0:
+    if not found or found[0].rough.X.shape[1] == 0:
         return {}
+    rough = found[0].rough
     total = np.sum(rough.weights[:, None] * rough.X**2, axis=0)
-    captured = np.zeros((len(blocks), rough.X.shape[1]))
-    for row, block in enumerate(blocks):
-        K = _cross(rough, block)
+    captured = np.zeros((len(found), rough.X.shape[1]))
+    for row, block in enumerate(f.block for f in found):
+        K = block.sums(rough.weights[:, None] * rough.X)
         captured[row] = np.einsum("jki,jki->i", K, np.linalg.solve(block.precision, K))
     captured /= np.where(total > 0, total, 1.0)
     best = np.argmax(captured, axis=0)
-    takes = [(best == row) & (captured[row] >= CAPTURED) for row in range(len(blocks))]
-    return {b.position: columns for b, columns in zip(blocks, takes, strict=True) if columns.any()}
+    takes = [(best == row) & (captured[row] >= CAPTURED) for row in range(len(found))]
+    return {f.block.position: columns for f, columns in zip(found, takes, strict=True) if columns.any()}
 
 
-def _arrays(
-    rough: WorkingFit, block: BlockInformation, kind: str, columns: NDArray[np.bool_] | None
-) -> dict[str, Any]:
+def _arrays(found: _Found, kind: str, columns: NDArray[np.bool_] | None) -> dict[str, Any]:
     """What `whitening` needs. A centred block counts the prior's information among the data's, so that effects
     about which the rows say nothing are centred too."""
-    weight, H, h = 1.0, block.H, block.g
+    weight, H, h = 1.0, found.H, found.g
     if kind == "centred":
-        weight, H = CENTRED_WEIGHT, block.precision
+        weight, H = CENTRED_WEIGHT, found.H + np.diag(1 / found.block.variances)
     arrays = {"H": weight * H}
     if columns is not None:
-        K = _cross(rough, block) * columns
-        h = h + K @ rough.beta
+        K = found.K * columns
+        h = h + K @ found.rough.beta
         arrays["K"] = weight * K
     arrays["h"] = weight * h
     last: dict[str, Any] = {name: np.ascontiguousarray(np.moveaxis(a, 0, -1)) for name, a in arrays.items()}

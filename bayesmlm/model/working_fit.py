@@ -19,7 +19,7 @@ from ..families.links import LINKS
 if TYPE_CHECKING:
     from .design import Design
 
-__all__ = ["BlockInformation", "WorkingFit", "working_fit"]
+__all__ = ["BlockInformation", "WorkingFit", "marginal_information", "working_fit"]
 
 Floats = NDArray[np.float64]
 
@@ -49,14 +49,20 @@ class BlockInformation:
     g: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
+    def positive(self) -> Floats:
+        """(J, k, k): H with a trace of the effects' own precision, so that it can be inverted."""
+        return np.asarray(self.H + 1e-6 * np.diag(1 / self.variances))
+
+    @property
     def precision(self) -> Floats:
         """(J, k, k): information of the rows and of the distribution of the effects."""
         return np.asarray(self.H + np.diag(1 / self.variances))
 
-    @property
-    def share(self) -> Floats:
-        """(J, k): the part of the information about each effect that comes from its rows; 0 to 1."""
-        rest = np.diagonal(np.linalg.inv(self.precision), axis1=1, axis2=2) / self.variances
+    def share(self, H: Floats | None = None) -> Floats:
+        """(J, k): the part of the information about each effect that comes from its rows, 0 to 1; ``H``: their
+        information, if not that with all else known."""
+        precision = (self.H if H is None else H) + np.diag(1 / self.variances)
+        rest = np.diagonal(np.linalg.inv(precision), axis1=1, axis2=2) / self.variances
         return np.asarray(np.clip(1 - rest, 0.0, 1.0))
 
     def sums(self, columns: Floats) -> Floats:
@@ -95,7 +101,7 @@ def working_fit(design: Design, positions: Sequence[int]) -> WorkingFit | None:
         beta = np.zeros(X.shape[1])
         blocks = [_block(design, position, eta) for position in positions]
         for _ in range(SWEEPS):
-            spent = X.shape[1] + sum(float(b.share.sum()) for b in blocks if b.H.size)
+            spent = X.shape[1] + sum(float(b.share().sum()) for b in blocks if b.H.size)
             working = _weights_and_response(design, eta, spent)
             if working is None:
                 return None
@@ -179,8 +185,9 @@ def _sweep(X: Floats, W: Floats, response: Floats, beta: Floats, blocks: list[Bl
             block.g = block.sums((W * rest)[:, None])[:, :, 0]
             block.effects = np.linalg.solve(block.precision, block.g[:, :, None])[:, :, 0]
     for block in blocks:
-        spread = np.diagonal(np.linalg.inv(block.precision), axis1=1, axis2=2)
-        block.variances = np.maximum(np.mean(block.effects**2 + spread, axis=0), 1e-10 * block.variances)
+        # Schall (1991, Biometrika 78): the squares of the effects over their degrees of freedom.
+        squares, freedom = np.sum(block.effects**2, axis=0), np.sum(block.share(), axis=0)
+        block.variances = np.maximum(squares / np.maximum(freedom, 1e-9), 1e-4 * block.variances)
     return beta
 
 
@@ -196,3 +203,32 @@ def _joint(X: Floats, W: Floats, response: Floats, block: BlockInformation) -> F
     # A trace of a ridge: aliased columns and separation must not end the rough fit.
     ridge = 1e-6 * np.diagonal(X.T @ WX) + 1e-12
     return np.asarray(np.linalg.solve(A + np.diag(ridge), b))
+
+
+def marginal_information(rough: WorkingFit, block: BlockInformation) -> Floats:
+    """(J, k, k): information of the rows about the effects of ``block`` when those of the other blocks are unknown.
+
+    What each other block takes away is the Schur complement of each level; several are added on the scale of
+    variances, as if each confounded the effects by itself.
+    """
+    own = np.linalg.inv(block.positive)
+    variance = own.copy()
+    for other in rough.blocks:
+        if other.position == block.position:
+            continue
+        left = np.linalg.inv(block.positive - _absorbed(rough.weights, block, other))
+        variance += left - own
+    return np.asarray(np.linalg.inv(variance))
+
+
+def _absorbed(weights: Floats, block: BlockInformation, other: BlockInformation) -> Floats:
+    """(J, k, k): the information about ``block`` that the effects of ``other`` can account for."""
+    pairs, pair = np.unique(block.codes.astype(np.int64) * other.levels + other.codes, return_inverse=True)
+    C = np.empty((len(pairs), other.Z.shape[1], block.Z.shape[1]))
+    for i, z in enumerate(other.Z.T):
+        for j, own in enumerate(block.Z.T):
+            C[:, i, j] = np.bincount(pair, weights * z * own, len(pairs))
+    solved = np.linalg.solve(other.precision[pairs % other.levels], C)
+    out = np.zeros_like(block.H)
+    np.add.at(out, pairs // other.levels, np.einsum("pki,pkj->pij", C, solved))
+    return out
