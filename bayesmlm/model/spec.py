@@ -42,11 +42,7 @@ class ModelSpec:
     def data(self) -> Any:
         """The numbers of the joint model: ``numbers``, which are few, and the rows. Made when first asked for: a
         program that needs no rows must not copy them."""
-        response = self.design.response.arrays()
-        data = {**self.numbers, **response, "design": self.design.arrays()}
-        if self.design.family.log_base_measure is not None:
-            data["log_base"] = _log_base(self.design)
-        return data
+        return {**self.numbers, **self.design.response.arrays(), "design": self.design.arrays()}
 
     @property
     def program(self) -> Program | MarginalProgram:
@@ -208,12 +204,15 @@ def _numbers(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[
     for block in design.blocks:
         if block.has_correlations:
             constants[f"L_{block.site}"] = lkj_constants(priors.lkj(block.group), block.size)
-    return {
+    numbers: dict[str, Any] = {
         "priors": constants,
         "means": {p.parameter: p.means for p in design.predictors.values() if p.centred},
         "by": {b.site: b.by.of_level for b in design.blocks if b.by is not None},
         "fixed": {name: np.float64(value) for name, value in design.fixed.items()},
     }
+    if design.family.log_base_measure is not None:
+        numbers["log_base"] = _log_base(design)
+    return numbers
 
 
 def _log_base(design: Design) -> np.float64:
