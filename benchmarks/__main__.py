@@ -28,7 +28,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the smallest models, one turn each")
     parser.add_argument("--huge", action="store_true", help="also 10^7 rows (bayes; needs about 24 GiB)")
     parser.add_argument("--cases", nargs="*", help="only the cases of these names")
-    parser.add_argument("--rounds", type=int, help="turns of each peer (lmer: 5, bayes: 3)")
+    parser.add_argument("--rounds", type=int, help="turns of each peer (lmer: 4, bayes: 3)")
     parser.add_argument("--threads", type=int, default=1, help="threads of BLAS, for all peers alike (1)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
     return parser.parse_args(arguments)
@@ -55,7 +55,7 @@ def measure(part: str, options: argparse.Namespace) -> None:
 
 def settings(part: str, options: argparse.Namespace) -> Settings:
     """How often everybody is asked. Ten seconds of fits are enough to see the best one of a mixed model."""
-    turns, budget = (5, 10.0) if part == "lmer" else (3, 600.0)
+    turns, budget = (4, 10.0) if part == "lmer" else (3, 600.0)
     return Settings(1 if options.quick else options.rounds or turns, budget, threads=options.threads)
 
 

@@ -56,7 +56,7 @@ def lmer_cases() -> list[Case]:
         lmer("classroom", "mathkind ~ ses + (1 | schoolid/classid)", EVERYONE),
         lmer("nels", "y.nels ~ ses.nels + (ses.nels | g.nels)", QUICK_ONES),
         lmer("Chem97", "score ~ gcsecnt + (1 | school) + (1 | lea)", QUICK_ONES),
-        lmer("InstEval", "y ~ service + (1 | s) + (1 | d)", QUICKEST),
+        lmer("InstEval", "y ~ service + (1 | s) + (1 | d)", QUICKEST, limit=120),
         lmer("crossed 500 x 200", "y ~ x + (1 | s) + (1 | i)", EVERYONE, crossed),
         lmer("10^6 rows, 10^4 groups", SLOPES, QUICKEST, slope, memory=True, limit=120),
         *sweep("lmer", EVERYONE, 10, rows=(10**3, 10**4, 10**5), groups=(10, 100, 1000, 10_000)),
@@ -76,7 +76,7 @@ def bayes_cases() -> list[Case]:
     seed = "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)"
     all_schools = "mathach ~ meanses + sector*ses + (ses | id)"
     epilepsy = "count ~ zAge + zBase * Trt + (1 | patient) + (1 | obs)"
-    some = ("bayesmlm", "brms", "bambi+nutpie", "numpyro")
+    some = ("bayesmlm", "brms", "bambi+nutpie")
     return [
         Case("hsbsub", "bayes", seed, "hsbsub", BAYESIANS, quick=True),
         Case("hsball", "bayes", all_schools, "hsball", some),
