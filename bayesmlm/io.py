@@ -101,7 +101,14 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
     )
     # Fits that were saved before effects were integrated out were sampled without.
     marginalize = about.get("marginalize", False)
-    spec = specification(design, _read_priors(about["prior"]), about["sample_prior"], marginalize=marginalize)
+    parameterisation = about.get("parameterisation", "auto")
+    spec = specification(
+        design,
+        _read_priors(about["prior"]),
+        about["sample_prior"],
+        marginalize=marginalize,
+        parameterisation=parameterisation,
+    )
     settings = SamplerSettings(**about["settings"])
     call = {
         "prior": _read_priors(about["prior"]),
@@ -110,6 +117,7 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
         "control": about["control"],
         "functions": functions,
         "marginalize": marginalize,
+        "parameterisation": parameterisation,
     }
     return BayesFit(
         spec,
@@ -175,6 +183,7 @@ def _description(fit: BayesFit) -> dict[str, Any]:
         "control": dict(fit.call["control"] or {}),
         "functions": sorted(fit.call["functions"] or {}),
         "marginalize": fit.call["marginalize"],
+        "parameterisation": fit.call["parameterisation"],
         "settings": settings,
         "timings": asdict(fit.timings),
         "data_name": fit.data_name,
