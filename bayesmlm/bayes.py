@@ -196,9 +196,9 @@ def brm(
     from .inference.sample import sample
     from .model.initial import initial_values
 
-    settings = initial_values(spec, settings, init)
+    settings, program = initial_values(spec, settings, init), spec.program
     setup = time.perf_counter() - started
-    draws = sample(spec.program, settings, progress=progress, checkpoint=checkpoint, resume=resume)
+    draws = sample(program, settings, progress=progress, checkpoint=checkpoint, resume=resume)
     call = {
         "prior": prior,
         "sample_prior": sample_prior,
