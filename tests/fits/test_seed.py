@@ -219,5 +219,5 @@ def test_timings_and_integrated(seed_fit):
     t = seed_fit.timings
     assert min(t.setup, t.compile, t.warmup, t.draws, t.after) >= 0
     assert t.draws > 0
-    assert seed_fit.integrated == ()
+    assert seed_fit.integrated == ("ses_cmc | id",)
     assert seed_fit.nuts_params()["Parameter"].nunique() == 6
