@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BayesmlmError
-from .model_table_columns import Column, Request, column_of
+from .model_table_columns import Column, Request, column_of, is_bayesian
 from .model_table_render import TableRow, as_html, as_latex, as_text
 from .model_table_rows import FIELDS, PLACE, all_terms, chosen_terms, estimate_rows, gof_rows, wanted_gof
 
@@ -150,7 +150,7 @@ def model_table(
     rows, numbers = estimate_rows(terms, patterns, digits, cuts, {name for c in columns for name in c.fixed})
     criteria_rows, criteria_numbers = gof_rows(columns, wanted)
     rows, numbers = rows + criteria_rows, numbers | criteria_numbers
-    notes = _notes(statistic, level, cuts, named, columns)
+    notes = _notes(statistic, request, cuts, named, columns)
     return ModelTable(tuple(named), tuple(rows), tuple(notes), numbers, title)
 
 
@@ -187,16 +187,18 @@ def _star_cuts(stars: bool | Mapping[str, float]) -> dict[str, float]:
 # ---- words ----------------------------------------------------------------------------------------------------
 def _notes(
     statistic: str | None,
-    level: float,
+    request: Request,
     cuts: Mapping[str, float],
     named: Mapping[str, Any],
     columns: Sequence[Column],
 ) -> list[str]:
     notes = []
     kind = _ALSO.get(statistic or "", statistic)
+    spread = "median absolute deviations" if request.robust else "standard deviations"
+    bayes = f" (Bayesian fits: posterior {spread})" if any(is_bayesian(m) for m in named.values()) else ""
     words = {
-        "se": "Standard errors in parentheses",
-        "interval": f"{100 * level:.15g}% intervals in brackets",
+        "se": f"Standard errors in parentheses{bayes}",
+        "interval": f"{100 * request.level:.15g}% intervals in brackets",
         "t": "t values in parentheses",
         "p": "p values in parentheses",
     }

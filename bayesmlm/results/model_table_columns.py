@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..frequentist.lm_list import LinearFitList
     from .fit import BayesFit
 
-__all__ = ["Column", "Estimate", "RandomTerm", "Request", "column_of"]
+__all__ = ["Column", "Estimate", "RandomTerm", "Request", "column_of", "is_bayesian"]
 
 MOST_VALUES = 20_000_000
 """Rows times draws up to which criteria of a Bayesian fit are computed unasked: a few seconds."""
@@ -85,6 +85,11 @@ def column_of(model: Any, request: Request) -> Column:
     raise BayesmlmError(
         f"model_table() shows results of brm(), lmer(), glmer(), lm() and lmList(), not {type(model).__name__}"
     )
+
+
+def is_bayesian(model: Any) -> bool:
+    """Whether ``model`` is a `BayesFit`."""
+    return any(_ADAPTERS.get(kind.__name__) is _bayes for kind in type(model).__mro__)
 
 
 # ---- least squares --------------------------------------------------------------------------------------------

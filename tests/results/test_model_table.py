@@ -205,6 +205,7 @@ def test_stars(linear):
 def test_text_lines_up(linear, bayes):
     lines = str(bm.model_table({"OLS": linear, "Bayes": bayes}, title="Two models")).splitlines()
     assert lines[0] == "Two models"
+    assert lines[-1] == "Standard errors in parentheses (Bayesian fits: posterior standard deviations)"
     rules = [line for line in lines if set(line) == {"-"}]
     assert len(rules) == 3
     body = [line for line in lines[3 : lines.index(rules[-1], 4)] if set(line) != {"-"}]
