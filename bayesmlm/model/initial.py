@@ -41,6 +41,9 @@ def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> Sam
         )
     if len(given) != settings.chains or not all(isinstance(g, Mapping) for g in given):
         raise BayesmlmError(f"init needs one dict of values for each of the {settings.chains} chains")
+    gone = {site.name for site in spec.structure.sites} - {site.name for site in spec.sampled.sites}
+    for name in sorted(gone & {name for values in given for name in values}):
+        inform(f"init for `{name}` is not used: these group effects are integrated out.")
     rng = np.random.default_rng([settings.seed, 1])
     return replace(settings, init=np.stack([_flat(spec, values, rng) for values in given]))
 
@@ -58,9 +61,6 @@ def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) 
         raise BayesmlmError(
             f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}"
         )
-    gone = [name for name in values if name not in {site.name for site in structure.sites}]
-    if gone:
-        inform(f"init for `{gone[0]}` is not used: these group effects are integrated out.")
     pieces = []
     with x64():
         distributions = structure.distributions(data)
