@@ -13,6 +13,7 @@ def draw(part: str, records: list[Record], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    import numpy as np
 
     points = [r for r in records if r.case.sweep is not None and r.best is not None]
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
@@ -25,6 +26,9 @@ def draw(part: str, records: list[Record], path: Path) -> None:
             axis.loglog(sizes, seconds, marker="o", markersize=4, label=peer)
         axis.set_xlabel(label)
         axis.grid(True, which="major", alpha=0.3)
+    lowest, highest = axes[0].get_ylim()
+    # Whole powers of ten, so that a flat line looks flat.
+    axes[0].set_ylim(10 ** np.floor(np.log10(lowest)), 10 ** np.ceil(np.log10(highest)))
     axes[0].set_ylabel("seconds of a fit" if part == "lmer" else "seconds of sampling")
     if points:
         axes[0].legend(frameon=False)

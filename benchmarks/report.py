@@ -157,9 +157,11 @@ def bayes_tables(records: list[Record]) -> list[str]:
         lines += table(head, body)
     grown = [r for r in records if r.case.sweep is not None]
     if grown:
-        head = ["rows", "groups", "", "sampling (s)", "ESS/s"]
+        head = ["rows", "groups", "", "sampling (s)", "of it by clock (s)", "ESS/s"]
         body = [
-            [f"{r.rows}", f"{r.levels}", r.peer, cell(r.median) or r.status, cell(rate(r))] for r in grown
+            [f"{r.rows}", f"{r.levels}", r.peer, cell(r.median) or r.status]
+            + [cell(r.middle("clock")), cell(rate(r))]
+            for r in grown
         ]
         lines += ["", *table(head, body)]
     for record in records:
