@@ -159,8 +159,13 @@ def bayes_tables(records: list[Record]) -> list[str]:
     if grown:
         head = ["rows", "groups", "", "sampling (s)", "of it by clock (s)", "ESS/s"]
         body = [
-            [f"{r.rows}", f"{r.levels}", r.peer, cell(r.median) or r.status]
-            + [cell(r.middle("clock")), cell(rate(r))]
+            [
+                f"{r.rows}",
+                f"{r.levels}",
+                r.peer,
+                cell(r.median) or r.status,
+                *map(cell, [r.middle("clock"), rate(r)]),
+            ]
             for r in grown
         ]
         lines += ["", *table(head, body)]
