@@ -122,7 +122,7 @@ class Bootstrap:
                 BayesmlmWarning,
                 stacklevel=2,
             )
-        columns = [f"{100 * tail:.3g} %" for tail in ((1 - level) / 2, (1 + level) / 2)]
+        columns = [f"{round(100 * tail, 6):g} %" for tail in ((1 - level) / 2, (1 + level) / 2)]
         return pd.DataFrame(ends, index=pd.Index(names), columns=columns)
 
     def _interval(self, name: str, level: float, kind: str) -> tuple[float, float, bool]:

@@ -82,7 +82,7 @@ def _rows(
     fit: MixedFit, newdata: Any, wanted: Sequence[Mask], all_columns: bool, population: bool, na_action: str
 ) -> PredictionRows:
     if newdata is None:
-        return fitted_rows(fit.design)
+        return fitted_rows(fit.design, fit.data)
     groups = [bool(mask.any()) for mask in wanted]
     columns = [all_columns or group for group in groups]
     return new_rows(fit, newdata, population=population, columns=columns, groups=groups, na_action=na_action)

@@ -70,14 +70,12 @@ class PredictionRows:
         return out
 
 
-def fitted_rows(design: MixedDesign) -> PredictionRows:
-    """The rows of the fit; with na_action="exclude" those with missing values keep their places."""
-    used = design.used if design.na_action == "exclude" else np.ones(design.n, dtype=bool)
-    index = row_index(design.frame)
-    if not used.all():
-        names = np.arange(1, len(used) + 1).astype(object)
-        names[used] = index.to_numpy()
-        index = pd.Index(names)
+def fitted_rows(design: MixedDesign, data: Any = None) -> PredictionRows:
+    """The rows of the fit. ``data``: what it was fitted to; with it and na_action="exclude" rows that were left out for
+    missing values keep their places."""
+    padded = data is not None and design.na_action == "exclude"
+    used = design.used if padded else np.ones(design.n, dtype=bool)
+    index = row_index(Frame.from_any(data) if padded else design.frame)
     return PredictionRows(
         design.X,
         np.zeros(design.n) if design.offset is None else design.offset,

