@@ -51,6 +51,8 @@ class LeastSquaresMeans(pd.DataFrame):
     method: str = ""
 
     def __repr__(self) -> str:
+        if self.empty:
+            return "Least Squares Means table:\n\n<the model has no terms of factors only>"
         shown = pd.DataFrame(self)
         shown["df"] = shown["df"].round(1)
         lines = coefficient_lines(

@@ -27,9 +27,11 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 STEP = 1e-4
-"""Of differences of exact gradients, relative to the parameter (whose scale is that of unit group columns)."""
-FLAT = 1e-8
-"""Directions of the parameters with less curvature than this, relative to their own scale, carry no information."""
+"""Of differences of exact gradients, relative to the parameter's scale; their error is about its square."""
+FLAT = 1e-6
+"""Combinations of parameters with less curvature than this, relative to each one's own, are not determined."""
+FLOOR = 1e-9
+"""A parameter with less curvature than this, relative to the largest (all on relative scales), is not determined."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,11 @@ def satterthwaite(fit: MixedFit) -> Satterthwaite:
     evaluation, sigma = fit.evaluation, fit.sigma
     here = evaluation.parameters
     lower, upper = fit.problem.bounds
-    count = here.size
+    count, scale = here.size, _scales(fit)
     hessian = np.zeros((count + 1, count + 1))
     slopes = np.empty((count + 1, fit.p, fit.p))
     for i in range(count):
-        step = STEP * max(abs(here[i]), 0.1)
-        low, high = here[i] - step, here[i] + step
+        low, high = here[i] - STEP * scale[i], here[i] + STEP * scale[i]
         if np.isfinite(upper[i]):  # a correlation, which cannot be evaluated outside its limits
             low, high = max(low, lower[i]), min(high, upper[i])
         before, after = _moved(fit, i, low), _moved(fit, i, high)
@@ -118,7 +119,15 @@ def satterthwaite(fit: MixedFit) -> Satterthwaite:
     hessian[count, :count] = hessian[:count, count] = -2.0 * _fit_gradient(evaluation) / sigma**2
     hessian[count, count] = 4.0 * evaluation.factorisation.pwrss / sigma**2
     slopes[count] = 2.0 * fit.covariance
-    return Satterthwaite(fit.covariance, slopes, 2.0 * _pseudo_inverse(hessian))
+    return Satterthwaite(fit.covariance, slopes, 2.0 * _pseudo_inverse(hessian, np.append(scale, 1.0)))
+
+
+def _scales(fit: MixedFit) -> Vector:
+    """By how much each parameter can change before the model is another one: itself, or what is usual in its term."""
+    values, (_, upper) = np.abs(fit.optimum.parameters), fit.problem.bounds
+    usual = [np.full(values[at].shape, 0.1 * values[at].max(initial=0.0)) for at in fit.problem.slices]
+    scale = np.maximum(np.maximum(values, np.concatenate(usual)), 0.01)
+    return np.where(np.isfinite(upper), 1.0, scale)
 
 
 def _moved(fit: MixedFit, place: int, value: float) -> Evaluation:
@@ -133,11 +142,14 @@ def _fit_gradient(evaluation: Evaluation) -> Vector:
     return evaluation.pullback(evaluation.factorisation.adjoint(0.0, np.outer(vector, vector)).factors)
 
 
-def _pseudo_inverse(hessian: Matrix) -> Matrix:
-    """The inverse over the directions of positive curvature."""
-    size = np.sqrt(np.abs(np.diag(hessian)))
-    size[size == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
+def _pseudo_inverse(hessian: Matrix, scale: Vector) -> Matrix:
+    """The inverse over the directions of positive curvature. ``scale``: of the parameters."""
+    curvature = np.abs(np.diag(hessian)) * scale**2
+    flat = curvature < FLOOR * curvature.max()
+    size = np.where(flat, 1.0, np.sqrt(curvature)) / scale
+    relative = hessian / np.outer(size, size)
+    relative[flat, :] = relative[:, flat] = 0.0
+    values, vectors = np.linalg.eigh(relative)
     keep = values > FLAT
     negative = int((values < -FLAT).sum())
     if negative:
