@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .families import FamilyError, brmsfamily
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
     from .frequentist import glmer, lmer
+    from .frequentist.likelihood_ratio import anova
     from .frequentist.linear import lm
     from .frequentist.lm_list import lmList
     from .io import load
@@ -44,6 +45,7 @@ _HOMES = {
     "BayesFit": "results.fit",
     "FamilyError": "families",
     "acformula": "formula",
+    "anova": "frequentist.likelihood_ratio",
     "bf": "formula",
     "brm": "bayes",
     "brmsfamily": "families",
@@ -85,6 +87,7 @@ __all__ = [
     "PriorError",
     "SamplingError",
     "acformula",
+    "anova",
     "bf",
     "brm",
     "brmsfamily",

@@ -24,11 +24,15 @@ METHODS = ("profile", "wald", "boot")
 
 
 class IntervalTable(pd.DataFrame):
-    """A DataFrame of intervals that prints as R prints the matrix; parts of it are plain DataFrames."""
+    """A DataFrame of intervals that prints as R prints the matrix, with ``notes`` below; parts of it are plain
+    DataFrames."""
+
+    _metadata = ("notes",)  # pandas: attributes that are no columns
+    notes: Sequence[str] = ()
 
     def __repr__(self) -> str:
         cells = {str(c): format_numbers([float(x) for x in self[c]], 7) for c in self.columns}
-        return "\n".join(r_matrix([str(name) for name in self.index], cells))
+        return "\n".join([*r_matrix([str(name) for name in self.index], cells), *self.notes])
 
     def __str__(self) -> str:
         return repr(self)
@@ -102,8 +106,8 @@ def _boot(
     columns = [places.index(p.name) for p in chosen]
     labels = [p.label(old_names) for p in chosen]
 
-    def estimates(m: MixedFit) -> NDArray[np.float64]:
-        return parameter_values(m)[columns]
+    def estimates(m: MixedFit) -> dict[str, float]:
+        return dict(zip(labels, parameter_values(m)[columns].tolist(), strict=True))
 
     found = fit.bootstrap(estimates, nsim=nsim, seed=seed, **options)
     limits = found.confint(level=level, kind=boot_type)

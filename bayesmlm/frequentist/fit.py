@@ -19,6 +19,7 @@ from .interval_methods import IntervalMethods
 from .optimise import Optimum
 from .prediction_methods import PredictionMethods
 from .problem import Evaluation, Problem
+from .selection_methods import SelectionMethods
 from .summary_methods import SummaryMethods
 from .testing_methods import TestingMethods
 
@@ -33,7 +34,13 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedFit(
-    SummaryMethods, TestingMethods, IntervalMethods, BootstrapMethods, PredictionMethods, DiagnosticMethods
+    SummaryMethods,
+    TestingMethods,
+    IntervalMethods,
+    SelectionMethods,
+    BootstrapMethods,
+    PredictionMethods,
+    DiagnosticMethods,
 ):
     """A fitted linear mixed model. Names, orders and layouts are lme4's.
 

@@ -303,7 +303,7 @@ def solve_held(problem: Problem, held: Held, value: float, start: Vector, shape:
     if _bounded(held):
         length = np.diag(shape)
         bounds = list(zip((lower - begin) / length, (upper - begin) / length, strict=True))
-    minimize(  # type: ignore[call-overload]
+    minimize(
         objective,
         np.zeros(len(begin)),
         jac=True,
