@@ -107,7 +107,6 @@ def new_rows(
     its columns and its levels are. Raises `NewDataError`."""
     design = fit.design
     frame = Frame.from_any(newdata)
-    size = frame.n_rows
     used = _complete(fit, frame, population, columns, na_action)
     index = row_index(frame)
     if not used.all():
@@ -115,8 +114,8 @@ def new_rows(
     if na_action == "omit":
         index, used = index[used], np.ones(frame.n_rows, dtype=bool)
     X, offset = np.zeros((frame.n_rows, fit.p)), np.zeros(frame.n_rows)
-    if not frame.n_rows:
-        raise NewDataError(f"all {size} rows of the new data have missing values")
+    if not frame.n_rows:  # no row is complete: there is nothing to code
+        population, columns, groups = False, [False] * len(columns), [False] * len(groups)
     if population:
         X, offset = design.new_X(frame), _offset(fit, frame)
     Z, codes, unseen = [], [], []

@@ -129,6 +129,10 @@ def test_missing_values() -> None:
     assert m.predict(new, allow_new_levels=True, na_action="omit") == pytest.approx(
         [253.6637, 251.4051 + 3 * 10.46729], abs=1e-3
     )
+    nothing = m.predict(new[1:2], se=True, interval="prediction")
+    assert nothing.shape == (1, 4)
+    assert nothing.isna().all(axis=None)
+    assert len(m.predict(new[1:2], na_action="omit")) == 0
     with pytest.raises(bm.NewDataError, match=r'row 2 .*na_action="fail"'):
         m.predict(new, na_action="fail")
 
