@@ -93,9 +93,9 @@ class PredictionMethods:
             (n, nsim) data frame. The residual variance of a row is sigma^2 / weight (weights 1 for new data); lme4
             1.1-31 leaves the weights out.
         """
-        from .simulate import simulate
+        from .simulate import simulate_fit
 
-        return simulate(
+        return simulate_fit(
             self,
             nsim,
             seed=seed,

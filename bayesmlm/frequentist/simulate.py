@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..covariance import Covariance
     from .fit import MixedFit
 
-__all__ = ["Source", "generators", "parametric_responses", "simulate", "simulate_formula", "source"]
+__all__ = ["Source", "generators", "parametric_responses", "simulate", "simulate_fit", "source"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -103,7 +103,7 @@ def source(
     )
 
 
-def simulate(
+def simulate_fit(
     fit: MixedFit,
     nsim: int,
     *,
@@ -121,7 +121,7 @@ def simulate(
     return _table(drawn, nsim, seed, index)
 
 
-def simulate_formula(
+def simulate(
     formula: Any,
     data: Any,
     newparams: Mapping[str, Any],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesmlm as bm
-from bayesmlm.frequentist.simulate import parametric_responses, simulate_formula
+from bayesmlm.frequentist.simulate import parametric_responses, simulate
 
 SLEEP = bm.load_dataset("sleepstudy").assign(w=1.0 + np.arange(180) % 3, half=np.arange(180) % 2)
 M = bm.lmer(
@@ -71,7 +71,7 @@ def test_new_parameters_and_formulas_without_a_fit() -> None:
     covariance = 625.0 * (Z @ np.diag([1.0, 0.04]) @ Z.T + np.eye(3))
     draws = m.simulate(N, seed=6, newparams=parameters)
     check_moments(draws.to_numpy()[:3], Z @ [250.0, 10.0], covariance)
-    bare = simulate_formula("~ Days + (Days | Subject)", SLEEP, parameters, N, seed=6)
+    bare = simulate("~ Days + (Days | Subject)", SLEEP, parameters, N, seed=6)
     pd.testing.assert_frame_equal(bare, draws)
     named = {**parameters, "beta": {"Days": 10.0, "(Intercept)": 250.0}}
     pd.testing.assert_frame_equal(m.simulate(2, seed=6, newparams=named), draws.iloc[:, :2])
@@ -104,6 +104,6 @@ def test_refused_parameters(parameters: dict, message: str) -> None:
 
 def test_refused_formula() -> None:
     with pytest.raises(bm.BayesmlmError, match="one-sided"):
-        simulate_formula("y ~ Days + (1 | Subject)", SLEEP, {})
+        simulate("y ~ Days + (1 | Subject)", SLEEP, {})
     with pytest.raises(bm.BayesmlmError, match="no theta"):
-        simulate_formula("~ Days + (1 | Subject)", SLEEP, {"beta": [1, 2], "sigma": 1})
+        simulate("~ Days + (1 | Subject)", SLEEP, {"beta": [1, 2], "sigma": 1})
