@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from .datasets import load_dataset
     from .families import FamilyError, brmsfamily
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
-    from .frequentist import glmer, lmer
+    from .frequentist import glmer
     from .frequentist.likelihood_ratio import anova
     from .frequentist.linear import lm
     from .frequentist.lm_list import lmList
+    from .frequentist.lmer import lmer
     from .io import load
     from .priors.prior import prior, set_prior
     from .results.criteria import loo_compare

@@ -126,9 +126,20 @@ class Profile:
         z = normal_quantile(level)
         chosen = select_parameters([c.parameter for c in self.curves], parm)
         limits = [next(c for c in self.curves if c.parameter is p).limits(z) for p in chosen]
-        return interval_table(
-            [p.label(self.old_names) for p in chosen], np.array(limits).reshape(-1, 2), level
-        )
+        labels = [p.label(self.old_names) for p in chosen]
+        table = interval_table(labels, np.array(limits).reshape(-1, 2), level)
+        table.notes = [
+            f"{label}: the data do not rule out {' or '.join(f'{x:g}' for x in at)}, where its range ends"
+            for label, parameter, pair in zip(labels, chosen, limits, strict=True)
+            if (
+                at := [
+                    x
+                    for x in pair
+                    if x in (parameter.value(parameter.lower), parameter.value(parameter.upper))
+                ]
+            )
+        ]
+        return table
 
     def plot(self, kind: str = "zeta", levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99)) -> Any:
         """A picture with a panel for each parameter: "zeta" (straight where the likelihood is normal, with intervals of
