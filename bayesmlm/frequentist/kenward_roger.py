@@ -97,6 +97,11 @@ def _moments(A1: float, A2: float, q: int) -> tuple[float, float]:
     rho = mean**2 * (1.0 + c1 * B) / (1.0 - c3 * B) / q
     den_df = 4.0 + (q + 2) / (q * rho - 1.0)
     scaling = 1.0 if abs(den_df - 2.0) < 0.01 else den_df * (1.0 - A2 / q) / (den_df - 2.0)
+    if not (den_df > 0.0 and scaling > 0.0):
+        raise BayesmlmError(
+            f"Kenward and Roger's method gives no F distribution for a test of {q} contrasts: the groups are too few "
+            "for that many. Use Satterthwaite's method, ddf='satterthwaite', or test fewer contrasts"
+        )
     return den_df, scaling
 
 
@@ -180,7 +185,7 @@ def _adjusted(fit: MixedFit, vcov: Matrix, P: Stack, Q: Stack, traces: Matrix) -
 
 def _inverse(information: Matrix) -> Matrix:
     """The inverse, over directions that the data say something about."""
-    size = np.sqrt(np.diag(information))
+    size = np.sqrt(np.maximum(np.diag(information), 0.0))
     size[size == 0.0] = 1.0
     values, vectors = np.linalg.eigh(information / np.outer(size, size))
     keep = values > SINGULAR

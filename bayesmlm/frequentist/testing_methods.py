@@ -93,7 +93,7 @@ class TestingMethods:
         from .anova_table import anova_table
 
         if models:
-            from .. import anova
+            from .likelihood_ratio import anova
 
             return anova(self, *models, refit=refit)
         return anova_table(self, type, ddf)

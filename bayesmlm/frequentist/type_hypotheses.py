@@ -93,17 +93,17 @@ def _adjusted_for_others(triangle: Matrix, own: Places, above: list[Places]) -> 
 def _type_three(design: MixedDesign, above: dict[str, list[str]]) -> dict[str, Matrix]:
     """Rows in treatment coding, where a term's own coefficients have the unit matrix, moved to the model's coding."""
     coding = _in_treatment_coding(design.population.coding)
-    frame = design.frame
-    full_rank = coding.new_data(frame)
+    full_rank = coding.new_data(design.frame)
     aliased = aliased_columns(full_rank)
     kept = [i for i in range(full_rank.shape[1]) if i not in aliased]
     treatment, assign = full_rank[:, kept], np.array(coding.assign)[kept]
-    to_model = np.linalg.lstsq(treatment, design.X, rcond=None)[0]
-    to_model[np.abs(to_model) < 1e-12 * np.abs(to_model).max()] = 0.0
-    cells = replace(coding, terms=tuple(tuple((v, True) for v, _ in term) for term in coding.terms))
-    indicators = cells.new_data(frame) if any(above.values()) else np.empty((len(treatment), 0))
-    _report_missing_cells(cells, indicators, [t for terms in above.values() for t in terms])
+    to_model = _change_of_basis(treatment, design.X)
     numbers = {label: k + 1 for k, label in enumerate(coding.labels)}
+    cells = _cells(
+        coding, [label for label in coding.labels if any(label in higher for higher in above.values())]
+    )
+    indicators, owners = cells.new_data(design.frame), [cells.labels[k - 1] for k in cells.assign]
+    _report_missing_cells(cells.r_names, indicators)
     found = {}
     for label, k in numbers.items():
         own = np.flatnonzero(assign == k)
@@ -111,12 +111,25 @@ def _type_three(design: MixedDesign, above: dict[str, list[str]]) -> dict[str, M
             continue
         rows = np.eye(len(kept))[own]
         if above[label]:
-            higher = [numbers[t] for t in above[label]]
-            outside = ~np.isin(assign, [k, *higher])
-            cell_columns = indicators[:, np.isin(cells.assign, higher)]
-            rows = _orthogonalised(treatment, own, outside, cell_columns)
+            outside = ~np.isin(assign, [k, *(numbers[t] for t in above[label])])
+            rows = _orthogonalised(treatment, own, outside, indicators[:, np.isin(owners, above[label])])
         found[label] = rows @ to_model
     return found
+
+
+def _change_of_basis(from_: Matrix, to: Matrix) -> Matrix:
+    """(r, p) B with from_ B = to; exact zeros where rounding would leave almost zeros."""
+    size, width = np.linalg.norm(from_, axis=0), np.linalg.norm(to, axis=0)
+    R = _triangle(np.column_stack([from_ / size, to / width]))
+    scaled = np.linalg.lstsq(R[:, : len(size)], R[:, len(size) :], rcond=None)[0]
+    return np.where(np.abs(scaled) < 1e-12, 0.0, scaled) / size[:, None] * width
+
+
+def _cells(coding: PopulationCoding, labels: list[str]) -> PopulationCoding:
+    """The terms ``labels`` alone, with an indicator for each combination of levels."""
+    chosen = [coding.labels.index(label) for label in labels]
+    terms = tuple(tuple((variable, True) for variable, _ in coding.terms[i]) for i in chosen)
+    return replace(coding, terms=terms, labels=tuple(labels), constant=False)
 
 
 def _in_treatment_coding(coding: PopulationCoding) -> PopulationCoding:
@@ -158,12 +171,8 @@ def _null_space(matrix: Matrix) -> Matrix:
     return left[:, rank:].T
 
 
-def _report_missing_cells(cells: PopulationCoding, indicators: Matrix, higher: list[str]) -> None:
+def _report_missing_cells(names: tuple[str, ...], indicators: Matrix) -> None:
     """Say which combinations of levels do not occur: type III hypotheses depend on which these are."""
-    numbers = {k + 1 for k, label in enumerate(cells.labels) if label in higher}
-    names, assign = cells.r_names, cells.assign
-    empty = [
-        names[i] for i in range(indicators.shape[1]) if assign[i] in numbers and not indicators[:, i].any()
-    ]
+    empty = [name for name, column in zip(names, indicators.T, strict=True) if not column.any()]
     if empty:
         inform(f"Missing cells for: {', '.join(empty)}. Interpret type III hypotheses with care.")
