@@ -186,7 +186,10 @@ def back_solve(blocks: Blocks, elimination: Elimination, halves: Sides) -> Sides
 
 def sum_by(stack: Array, codes: Array, levels: int) -> Array:
     """Sums over the last axis by ``codes``: (..., n) to (..., levels)."""
-    return jnp.zeros((*stack.shape[:-1], levels), stack.dtype).at[..., codes].add(stack)
+    rows = stack.reshape(-1, stack.shape[-1]).T
+    # What belongs to a row lies together in memory: several times faster than one scatter for each element.
+    sums = jnp.zeros((levels, rows.shape[1]), stack.dtype).at[codes].add(rows)
+    return sums.T.reshape(*stack.shape[:-1], levels)
 
 
 def _from_left(T: Array, stack: Array) -> Array:

@@ -155,15 +155,15 @@ class MarginalStructure:
         else:
             parameters = self.rest.parameters(everything, data["design"])
             error = (data["target"] - parameters["eta"]) * data.get("root_weights", 1.0)
-            Z = data["Z"]
+            weighted = error
             if self.form == "precision":
-                error = error / parameters["sigma"]
-                Z = tuple(columns / parameters["sigma"] for columns in Z)
-                blocks = self._weighted_blocks(Z, data)
+                precision = parameters["sigma"] ** -2
+                weighted = error * precision
+                blocks = self._weighted_blocks(precision, data)
                 log_scale = jnp.sum(jnp.log(parameters["sigma"]) * data.get("weights", 1.0))
             else:
                 blocks = data["blocks"]
-            right, squares = self._right_sides(Z, error, data), jnp.sum(jnp.square(error))
+            right, squares = self._right_sides(weighted, data), jnp.sum(error * weighted)
         factors = self._factors(values, data, sigma)
         elimination = eliminate(self.plan, blocks, factors)
         halves = half_solve(self.plan, blocks, elimination, factors, right)
@@ -203,21 +203,26 @@ class MarginalStructure:
         top = None if data["top"] is None else side(data["top"])
         return Sides(chain, top), data["squares"] + jnp.sum(jnp.square(change))
 
-    def _right_sides(self, Z: tuple[Array, ...], error: Array, data: Any) -> Sides:
+    def _right_sides(self, error: Array, data: Any) -> Sides:
         sums = [
             sum_by(columns * error, codes, factor.levels)
-            for factor, columns, codes in zip(self.plan.factors, Z, data["codes"], strict=True)
+            for factor, columns, codes in zip(self.plan.factors, data["Z"], data["codes"], strict=True)
         ]
         last = len(self.plan.chain)
         top = jnp.concatenate([part.T.reshape(-1) for part in sums[last:]]) if self.plan.width else None
         return Sides(tuple(sums[:last]), top)
 
-    def _weighted_blocks(self, Z: tuple[Array, ...], data: Any) -> Blocks:
-        """Z'WZ in the blocks of the plan, from columns that carry the roots of the weights."""
-        plan, codes, last = self.plan, data["codes"], len(self.plan.chain)
+    def _weighted_blocks(self, precision: Array, data: Any) -> Blocks:
+        """Z'WZ in the blocks of the plan; ``precision``: (n,) what multiplies brms's weights, which Z carries."""
+        plan, codes, Z, last = self.plan, data["codes"], data["Z"], len(self.plan.chain)
 
         def products(i: int, j: int) -> Array:
-            return sum_by(Z[i][:, None] * Z[j][None], codes[i], plan.factors[i].levels)
+            pairs = [(a, b) for a in range(len(Z[i])) for b in range(a + 1 if i == j else len(Z[j]))]
+            columns = jnp.stack([Z[i][a] * Z[j][b] * precision for a, b in pairs])
+            sums = dict(zip(pairs, sum_by(columns, codes[i], plan.factors[i].levels), strict=True))
+            if i == j:
+                sums |= {(b, a): values for (a, b), values in sums.items()}
+            return jnp.stack([jnp.stack([sums[a, b] for b in range(len(Z[j]))]) for a in range(len(Z[i]))])
 
         own = tuple(products(i, i) for i in range(last))
         crosses = tuple(tuple(products(i, j) for j in range(i + 1, last)) for i in range(last))
@@ -233,12 +238,12 @@ class MarginalStructure:
         for i in range(last):
             out = jnp.zeros((plan.chain[i].size, plan.width, plan.chain[i].levels))
             for place, column in places:
-                out = out.at[:, place, codes[i]].add(Z[i] * column)
+                out = out.at[:, place, codes[i]].add(Z[i] * column * precision)
             border.append(out)
         corner = jnp.zeros((plan.width, plan.width))
         for place, column in places:
             for other, further in places:
-                corner = corner.at[place, other].add(column * further)
+                corner = corner.at[place, other].add(column * further * precision)
         return Blocks(own, crosses, data["parents"], tuple(border), corner)
 
 
