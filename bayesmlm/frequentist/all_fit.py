@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .fit import MixedFit
     from .problem import Evaluation
 
-__all__ = ["AllFit", "Convergence", "all_fit", "check_convergence"]
+__all__ = ["AllFit", "Convergence", "all_fit", "check_convergence", "criterion_hessian"]
 
 Vector = NDArray[np.float64]
 
@@ -213,19 +213,24 @@ class Convergence:
         return "\n".join([*words, numbers])
 
 
-def check_convergence(fit: MixedFit) -> Convergence:
-    """See `DiagnosticMethods.convergence`; the Hessian is from differences of exact gradients."""
+def criterion_hessian(fit: MixedFit) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The parameters that are inside their bounds, and the criterion's second derivatives by them."""
     here, problem = fit.optimum.parameters, fit.problem
     lower, upper = problem.bounds
     free = np.flatnonzero((here > lower + 1e-6) & (here < upper - 1e-6))
-    gradient = fit.evaluation.gradient()[free]
     H = np.empty((free.size, free.size))
     for row, place in enumerate(free):
         step = np.zeros_like(here)
         step[place] = 1e-5 * max(abs(here[place]), 1e-2)
         ahead, behind = (problem.evaluate(here + s, fit.reml).gradient()[free] for s in (step, -step))
         H[row] = (ahead - behind) / (2.0 * step[place])
-    H = 0.5 * (H + H.T)
+    return free, 0.5 * (H + H.T)
+
+
+def check_convergence(fit: MixedFit) -> Convergence:
+    """See `DiagnosticMethods.convergence`; the Hessian is from differences of exact gradients."""
+    free, H = criterion_hessian(fit)
+    gradient = fit.evaluation.gradient()[free]
     values = np.linalg.eigvalsh(H) if free.size else np.zeros(0)
     scaled = np.linalg.lstsq(H, gradient, rcond=None)[0] if free.size else np.zeros(0)
     largest, largest_scaled = (float(np.abs(x).max(initial=0.0)) for x in (gradient, scaled))

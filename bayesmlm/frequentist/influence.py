@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError, BayesmlmWarning, DataError
 from ..terms.population import aliased_columns
+from .all_fit import criterion_hessian
 from .design import MixedDesign, MixedTerm
-from .optimise import optimise
-from .problem import make_problem
+from .optimise import Optimum, optimise
+from .problem import Problem, make_problem
 from .var_corr import component_names, effect_covariances
 
 if TYPE_CHECKING:
@@ -131,9 +132,16 @@ def standardised_residuals(fit: MixedFit) -> Vector:
 
 def cooks_distance(fit: MixedFit) -> Vector:
     """(n,) Cook's distances of rows at the estimated variances: r^2 h / ((1 - h)^2 sigma^2 p)."""
+    _refuse_no_coefficients(fit.p)
     h = hat_values(fit)
-    standardised = standardised_residuals(fit)
-    return standardised**2 * h / ((1.0 - h) * max(fit.p, 1))
+    return standardised_residuals(fit) ** 2 * h / ((1.0 - h) * fit.p)
+
+
+def _refuse_no_coefficients(p: int) -> None:
+    if p == 0:
+        raise BayesmlmError(
+            "Cook's distance measures changes of population coefficients; this model has none"
+        )
 
 
 def _pearson(fit: MixedFit) -> Vector:
@@ -173,6 +181,7 @@ class Influence:
 
         Coefficients that are missing without a row or group do not count there.
         """
+        _refuse_no_coefficients(len(self.full))
         change, m = self.dfbeta().to_numpy(), len(self.deleted)
         values = []
         for d in change:
@@ -188,8 +197,9 @@ def influence(fit: MixedFit, groups: str | None = None) -> Influence:
     full, full_vcov, p = fit.fixef(), fit.covariance, fit.p
     fixef, covariances, variances, names = [], [], [], []
     lost: dict[str, list[str]] = {}
+    metric = _metric(fit)
     for name, rows in _deletions(fit, groups):
-        reduced = _without(fit, rows, name)
+        reduced = _without(fit, rows, name, metric)
         kept = [list(fit.design.kept).index(i) for i in reduced.design.kept]
         beta, V = np.full(p, np.nan), np.full((p, p), np.nan)
         beta[kept], V[np.ix_(kept, kept)] = reduced.beta, reduced.covariance
@@ -269,16 +279,45 @@ def _grouping(fit: MixedFit, name: str) -> tuple[NDArray[np.int64], Sequence[str
     return codes, levels
 
 
-def _without(fit: MixedFit, rows: NDArray[np.bool_], name: str) -> MixedFit:
+def _without(fit: MixedFit, rows: NDArray[np.bool_], name: str, metric: Matrix | None) -> MixedFit:
     """The model fitted to some of its rows, from where the whole fit ended."""
     design = _subset(fit.design, rows)
     few = next((t for t in design.terms if len(t.levels) < 2), None)
     if few is not None:
         raise DataError(f"without {name} the grouping factor `{few.group}` has fewer than two levels")
     problem = make_problem(design)
-    # Standard deviations that were zero begin a little above, so that they can grow again.
-    optimum = optimise(problem, fit.reml, problem.inside(problem.scaled(fit.parameters)))
+    start = problem.scaled(fit.parameters)
+    optimum = None if metric is None else _nearby(problem, fit.reml, start, metric)
+    if optimum is None:
+        # Standard deviations that were zero begin a little above, so that they can grow again.
+        optimum = optimise(problem, fit.reml, problem.inside(start))
     return replace(fit, design=design, problem=problem, optimum=optimum, messages=())
+
+
+def _metric(fit: MixedFit) -> Matrix | None:
+    """The inverse of the whole fit's Hessian, if all parameters are inside their bounds and it is a minimum."""
+    free, H = criterion_hessian(fit)
+    if fit.is_singular or len(free) < len(fit.parameters) or np.linalg.eigvalsh(H)[0] <= 0.0:
+        return None
+    return np.linalg.inv(H)
+
+
+def _nearby(problem: Problem, reml: bool, start: Vector, metric: Matrix) -> Optimum | None:
+    """The minimum near ``start`` by Newton steps with the whole fit's Hessian; None if it is not that near."""
+    lower, upper = problem.bounds
+    here, previous = start, np.inf
+    for step in range(1, 13):
+        evaluation = problem.evaluate(here, reml)
+        gradient = evaluation.gradient()
+        promised = 0.5 * float(gradient @ metric @ gradient)
+        if promised < 1e-13:
+            return Optimum(here, evaluation, gradient, step, None)
+        if promised > 0.25 * previous:
+            return None
+        here, previous = here - metric @ gradient, promised
+        if not ((here > lower + 1e-2) & (here < upper - 1e-2)).all():
+            return None
+    return None
 
 
 def _subset(design: MixedDesign, rows: NDArray[np.bool_]) -> MixedDesign:

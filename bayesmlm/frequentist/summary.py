@@ -84,11 +84,13 @@ class MixedSummary:
         top += [*residual_lines(self.residuals, self.digits, 80), ""]
         top += ["Random effects:", *self.varcor_lines, groups_line(self.nobs, self.ngrps)]
         bottom = [*self._correlation_lines(None, 80), *message_lines(self.messages)]
-        return (
-            f"<div><pre>{html.escape(chr(10).join(top))}</pre><h4>Fixed effects</h4>"
-            f"{coefficient_table(self.coefficients, self.digits)}<p><small>{html.escape(LEGEND)}</small></p>"
-            f"<pre>{html.escape(chr(10).join(bottom))}</pre></div>"
-        )
+        middle = ""
+        if len(self.coefficients):
+            legend = LEGEND if "Pr(>|t|)" in self.coefficients else ""
+            table = coefficient_table(self.coefficients, self.digits)
+            middle = f"<h4>Fixed effects</h4>{table}<p><small>{html.escape(legend)}</small></p>"
+        above, below = (html.escape("\n".join(lines)) for lines in (top, bottom))
+        return f"<div><pre>{above}</pre>{middle}<pre>{below}</pre></div>"
 
     def _correlation_lines(self, wanted: bool | None, width: int) -> list[str]:
         p = len(self.coefficients)

@@ -34,11 +34,13 @@ COMPONENTS = ("Variance", "Std.Dev.")
 
 @dataclass(frozen=True, eq=False)
 class EffectCovariance:
-    """The covariance matrix of one term's effects: lme4's name of the component, R's names of the effects, (k, k)."""
+    """The covariance matrix (k, k) of one term's effects. ``component``: lme4's name of it; ``names``: R's of the effects;
+    ``is_diagonal``: whether the structure has no correlations."""
 
     component: str
     names: tuple[str, ...]
     covariance: Matrix
+    is_diagonal: bool = False
 
     @property
     def sd(self) -> Vector:
@@ -70,19 +72,19 @@ def effect_covariances(fit: MixedFit) -> list[EffectCovariance]:
     terms = fit.design.terms
     names = component_names([t.group for t in terms])
     return [
-        EffectCovariance(name, t.names, fit.sigma**2 * T @ T.T)
+        EffectCovariance(name, t.names, fit.sigma**2 * T @ T.T, t.covariance.tag == "diag")
         for name, t, T in zip(names, terms, fit.templates, strict=True)
     ]
 
 
 def var_corr_frame(fit: MixedFit, order: str = "cov.last") -> pd.DataFrame:
-    """Columns grp, var1, var2, vcov, sdcor, as ``as.data.frame(VarCorr(m), order=)``; None where R has NA."""
+    """Columns grp, var1, var2, vcov, sdcor, as ``as.data.frame(VarCorr(m), order=)``; missing where R has NA."""
     if order not in ("cov.last", "lower.tri"):
         raise BayesmlmError(f'order must be "cov.last" or "lower.tri", not {order!r}')
     rows: list[tuple[str, str | None, str | None, float, float]] = []
     for part in effect_covariances(fit):
         k, V, R = len(part.names), part.covariance, part.correlation
-        pairs = [(a, b) for a in range(k) for b in range(a, k)]
+        pairs = [(a, b) for a in range(k) for b in range(a, k) if a == b or not part.is_diagonal]
         if order == "cov.last":
             pairs.sort(key=lambda pair: pair[0] != pair[1])
         for a, b in pairs:
@@ -121,16 +123,15 @@ def var_corr_lines(fit: MixedFit, digits: int = 5, components: Sequence[str] = (
 
 def _correlation_columns(parts: Sequence[EffectCovariance], places: int) -> list[tuple[str, list[str]]]:
     """Correlations below the diagonal, (effects - 1) columns of which the first is called Corr."""
-    most = max(len(p.names) for p in parts)
+    most = max((len(p.names) for p in parts if not p.is_diagonal), default=0)
     if most < 2:
         return []
     rows: list[list[str]] = []
     for part in parts:
         k = len(part.names)
-        is_free = np.abs(part.covariance - np.diag(np.diag(part.covariance))).max() > 0 or k == 1
         cells = common_width([_fixed(x, places) for x in part.correlation.ravel()])
         for a in range(k):
-            shown = [cells[a * k + b] if b < a and is_free else "" for b in range(most - 1)]
+            shown = [cells[a * k + b] if b < a and not part.is_diagonal else "" for b in range(most - 1)]
             rows.append(shown)
     rows.append([""] * (most - 1))
     titles = ["Corr", *[""] * (most - 2)]

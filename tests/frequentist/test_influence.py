@@ -145,3 +145,11 @@ def test_a_row_the_fit_passes_through() -> None:
     m = bm.lmer("Reaction ~ Days + first + (1 | Subject)", sleep)
     with pytest.raises(BayesmlmError, match="leverage 1"):
         m.cooks_distance()
+
+
+def test_no_coefficients_to_change() -> None:
+    m = fitted("no_fixed")
+    np.testing.assert_allclose(m.hatvalues(), _dense_hat(m), rtol=1e-8)
+    for measure in (m.cooks_distance, m.influence("Subject").cooks_distance):
+        with pytest.raises(BayesmlmError, match="this model has none"):
+            measure()

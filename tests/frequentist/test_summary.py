@@ -100,6 +100,8 @@ def test_html_is_escaped() -> None:
     assert "< 2e-16" not in page
     assert "Satterthwaite&#x27;s" in page
     assert "(Days | Subject)" in fitted("slope")._repr_html_()
+    assert "Fixed effects" not in fitted("no_fixed").summary()._repr_html_()
+    assert "Signif. codes" not in fitted("slope").summary("lme4")._repr_html_()
 
 
 def test_unknown_degrees_of_freedom() -> None:
