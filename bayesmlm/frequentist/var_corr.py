@@ -34,8 +34,11 @@ COMPONENTS = ("Variance", "Std.Dev.")
 
 @dataclass(frozen=True, eq=False)
 class EffectCovariance:
-    """The covariance matrix (k, k) of one term's effects. ``component``: lme4's name of it; ``names``: R's of the effects;
-    ``is_diagonal``: whether the structure has no correlations."""
+    """The covariance matrix (k, k) of one term's effects.
+
+    ``component``: lme4's name of it; ``names``: R's of the effects; ``is_diagonal``: whether the structure has no
+    correlations.
+    """
 
     component: str
     names: tuple[str, ...]
