@@ -44,7 +44,10 @@ def anova_table(fit: MixedFit, type_: Any, ddf: str) -> TermTests:
     if kind is None:
         raise BayesmlmError(f"type must be 1, 2 or 3 (or I, II, III), not {type_!r}")
     method = method_of(fit, ddf)
-    hypotheses = type_hypotheses(fit.design, kind)
+    triangle = (
+        fit.problem.rows.basis.R if fit.design.weights is None else None
+    )  # types I and II ignore weights
+    hypotheses = type_hypotheses(fit.design, kind, triangle)
     table = TermTests(joint_table(fit, hypotheses, method))
     how = f"{method.label}'s method" if method.label[0].isupper() else f"{method.label} degrees of freedom"
     table.heading = f"Type {'I' * kind} Analysis of Variance Table with {how}"

@@ -25,20 +25,20 @@ Matrix = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 
-def type_hypotheses(design: MixedDesign, type_: int) -> dict[str, Matrix]:
+def type_hypotheses(design: MixedDesign, type_: int, triangle: Matrix | None = None) -> dict[str, Matrix]:
     """For each term (q, p) hypotheses about the coefficients; terms whose columns are all aliased are left out.
 
-    With a single term all types are type I, as in lmerTest.
+    With a single term all types are type I, as in lmerTest. ``triangle``: R of X = QR, if it is known.
     """
     assign = np.array(design.assign)
     labels = design.population.terms
     places = {labels[k - 1]: np.flatnonzero(assign == k) for k in dict.fromkeys(assign.tolist()) if k > 0}
     if len(labels) <= 1 or design.X.shape[1] <= 1 or type_ == 1:
-        rows = _unit_triangle(_triangle(design.X))
+        rows = _unit_triangle(_triangle(design.X) if triangle is None else triangle)
         return {label: rows[at] for label, at in places.items()}
     above = containing_terms(design.population.coding)
     if type_ == 2:
-        triangle = _triangle(design.X)
+        triangle = _triangle(design.X) if triangle is None else triangle
         return {
             label: _adjusted_for_others(triangle, at, [places[t] for t in above[label] if t in places])
             for label, at in places.items()
@@ -91,38 +91,50 @@ def _adjusted_for_others(triangle: Matrix, own: Places, above: list[Places]) -> 
 
 
 def _type_three(design: MixedDesign, above: dict[str, list[str]]) -> dict[str, Matrix]:
-    """Rows in treatment coding, where a term's own coefficients have the unit matrix, moved to the model's coding."""
-    coding = _in_treatment_coding(design.population.coding)
-    full_rank = coding.new_data(design.frame)
-    aliased = aliased_columns(full_rank)
-    kept = [i for i in range(full_rank.shape[1]) if i not in aliased]
-    treatment, assign = full_rank[:, kept], np.array(coding.assign)[kept]
-    to_model = _change_of_basis(treatment, design.X)
+    """Rows in treatment coding, where a term's own coefficients have the unit matrix, moved to the model's coding.
+
+    What is estimable depends only on the space of the rows, so after one QR decomposition n rows are no longer needed.
+    """
+    given = design.population.coding
+    coding = _in_treatment_coding(given)
+    same = all(_same_coding(a, b) for a, b in zip(given.variables, coding.variables, strict=True))
+    full = design.population.matrix if same else coding.new_data(design.frame)
+    kept = list(design.kept) if same else _independent(full)
+    treatment, assign = full[:, kept], np.array(coding.assign)[kept]
     numbers = {label: k + 1 for k, label in enumerate(coding.labels)}
-    cells = _cells(
-        coding, [label for label in coding.labels if any(label in higher for higher in above.values())]
-    )
+    cells = _cells(coding, [t for t in coding.labels if any(t in higher for higher in above.values())])
     indicators, owners = cells.new_data(design.frame), [cells.labels[k - 1] for k in cells.assign]
     _report_missing_cells(cells.r_names, indicators)
+    model = np.empty((len(full), 0)) if same else design.X
+    size, width = np.linalg.norm(treatment, axis=0), np.linalg.norm(model, axis=0)
+    R = _triangle(np.column_stack([treatment / size, indicators, model / width]))
+    stops = np.cumsum([treatment.shape[1], indicators.shape[1]])
+    RX, RC = R[:, : stops[0]], R[:, stops[0] : stops[1]]
+    to_model = np.linalg.lstsq(RX, R[:, stops[1] :], rcond=None)[0] * width / size[:, None]
+    to_model[np.abs(to_model) < 1e-12 * np.abs(to_model).max(initial=0.0)] = 0.0
     found = {}
     for label, k in numbers.items():
         own = np.flatnonzero(assign == k)
         if not own.size:
             continue
-        rows = np.eye(len(kept))[own]
+        rows = np.eye(len(assign))[own]
         if above[label]:
             outside = ~np.isin(assign, [k, *(numbers[t] for t in above[label])])
-            rows = _orthogonalised(treatment, own, outside, indicators[:, np.isin(owners, above[label])])
-        found[label] = rows @ to_model
+            rows = _orthogonalised(RX, own, outside, RC[:, np.isin(owners, above[label])], size)
+        found[label] = rows if same else rows @ to_model
     return found
 
 
-def _change_of_basis(from_: Matrix, to: Matrix) -> Matrix:
-    """(r, p) B with from_ B = to; exact zeros where rounding would leave almost zeros."""
-    size, width = np.linalg.norm(from_, axis=0), np.linalg.norm(to, axis=0)
-    R = _triangle(np.column_stack([from_ / size, to / width]))
-    scaled = np.linalg.lstsq(R[:, : len(size)], R[:, len(size) :], rcond=None)[0]
-    return np.where(np.abs(scaled) < 1e-12, 0.0, scaled) / size[:, None] * width
+def _same_coding(first: Variable, second: Variable) -> bool:
+    if first.coding is None or second.coding is None:
+        return True
+    return np.array_equal(first.coding.matrix, second.coding.matrix)
+
+
+def _independent(matrix: Matrix) -> list[int]:
+    """Columns that do not depend on columns before them."""
+    aliased = aliased_columns(matrix)
+    return [i for i in range(matrix.shape[1]) if i not in aliased]
 
 
 def _cells(coding: PopulationCoding, labels: list[str]) -> PopulationCoding:
@@ -141,25 +153,25 @@ def _in_treatment_coding(coding: PopulationCoding) -> PopulationCoding:
     return replace(coding, variables=tuple(treated(v) for v in coding.variables))
 
 
-def _orthogonalised(X: Matrix, own: Places, outside: NDArray[np.bool_], cells: Matrix) -> Matrix:
-    """Estimable functions (q, p) in the coefficients of ``X`` for the term with columns ``own``.
+def _orthogonalised(
+    RX: Matrix, own: Places, outside: NDArray[np.bool_], RC: Matrix, size: NDArray[np.float64]
+) -> Matrix:
+    """Estimable functions (q, p) in the coefficients of X for the term with columns ``own``.
 
-    Functions are combinations r of rows. They give zero weight to the columns ``outside`` (other terms), and are
-    orthogonal, in their weights on own columns and ``cells`` (of the terms that contain this one), to those that
-    give zero weight to the own columns too.
+    Functions are combinations of rows. They give zero weight to the columns ``outside`` (other terms), and are
+    orthogonal, in their weights on own columns and cells of the terms that contain this one, to those that give zero
+    weight to the own columns too. ``RX``, ``RC``: triangles of X, its columns divided by ``size``, and of the cells.
     """
-    size = np.linalg.norm(X, axis=0)
-    R = _triangle(np.column_stack([X / size, cells / np.linalg.norm(cells, axis=0).max()]))
-    RX, RC = R[:, : X.shape[1]], R[:, X.shape[1] :]
-    space, values, _ = np.linalg.svd(R, full_matrices=False)
+    RC = RC / np.linalg.norm(RC, axis=0).max()
+    space, values, _ = np.linalg.svd(np.column_stack([RX, RC]), full_matrices=False)
     basis = space[:, values > 1e-10 * values[0]].T  # combinations that differ in some weight
     functions = _null_space(basis @ RX[:, outside]) @ basis
     only_cells = _null_space(functions @ RX[:, own]) @ functions
     if len(only_cells):
         functions = _null_space((functions @ RC) @ (only_cells @ RC).T) @ functions
-    rows = functions @ RX * size
-    rows = np.linalg.pinv(rows[:, own], rcond=1e-10) @ rows
-    return np.where(np.abs(rows) * size[own].max() < 1e-10 * size, 0.0, rows)
+    rows = functions @ RX
+    rows = np.linalg.pinv(rows[:, own] * size[own], rcond=1e-10) @ rows
+    return np.where(np.abs(rows) * size[own].max() < 1e-10, 0.0, rows) * size
 
 
 def _null_space(matrix: Matrix) -> Matrix:
