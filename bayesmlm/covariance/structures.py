@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +70,7 @@ class Covariance(Protocol):
         """Whether the covariance matrix is at the boundary of its space (lme4's ``isSingular``)."""
 
 
+@cache
 def _lower_entries(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of a lower triangle, by columns."""
     column, row = np.triu_indices(size)

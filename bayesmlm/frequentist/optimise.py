@@ -45,6 +45,8 @@ class _Objective:
         self.problem, self.reml = problem, reml
         self.count = 0
         self.best: tuple[float, Evaluation, Vector] | None = None
+        # What the last search believes is left to gain, by its own second derivatives.
+        self.promised = np.inf
 
     def __call__(self, parameters: Vector) -> tuple[float, Vector]:
         self.count += 1
@@ -154,12 +156,16 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
         bounds=list(zip(lower / STRIDE, upper / STRIDE, strict=True)),
         options=options,
     )
+    slope = np.asarray(found.jac, dtype=np.float64)
+    objective.promised = 0.5 * float(slope @ found.hess_inv(slope)) if found.nit > start.size else np.inf
     return None if found.status != 1 else str(found.message)
 
 
 def _polish(objective: _Objective) -> None:
     """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
     lower, upper = objective.problem.bounds
+    if objective.promised < ENOUGH / 100.0:
+        return
     for _ in range(4):
         assert objective.best is not None
         value, evaluation, gradient = objective.best

@@ -48,7 +48,7 @@ class Problem:
         """Number of population coefficients."""
         return self.statistics.columns
 
-    @property
+    @cached_property
     def slices(self) -> list[slice]:
         """Where each term's parameters are."""
         stops = np.cumsum([0, *(len(c.start) for c in self.covariances)])
@@ -121,12 +121,12 @@ class Problem:
             out.append(c.approximate(C @ (S + np.diag(0.1 * np.diag(S) + 0.01)) @ C.T))
         return np.concatenate(out)
 
-    @property
+    @cached_property
     def scales(self) -> list[Vector]:
         """For each term (k,) what its columns were divided by."""
         return [self.rows.scales[f][part] for f, part in self.places]
 
-    @property
+    @cached_property
     def places(self) -> list[tuple[int, slice]]:
         """For each term its factor of the plan and its columns there."""
         found: dict[int, tuple[int, slice]] = {}

@@ -48,10 +48,11 @@ def format_numbers(values: Sequence[float], digits: int = 7) -> list[str]:
     parts = [_significant(x, digits) for x in finite]
     decimals = max([0, *(used - power - 1 for power, used in parts)])
     mantissa = max([0, *(used - 1 for _, used in parts)])
-    left = max([1, *(power + 1 for power, _ in parts)])
+    # R counts the sign: in fixed notation with its own number, in scientific notation for all of them.
+    left = max([1, *(max(power + 1, 1) + (x < 0) for x, (power, _) in zip(finite, parts, strict=True))])
     fixed_width = left + decimals + (decimals > 0)
     exponent = 3 if any(abs(power) >= 100 for power, _ in parts) else 2
-    scientific_width = mantissa + 1 + (mantissa > 0) + 2 + exponent
+    scientific_width = any(x < 0 for x in finite) + mantissa + 1 + (mantissa > 0) + 2 + exponent
     fixed = fixed_width <= scientific_width
     return [_written(x, decimals if fixed else mantissa, fixed) for x in values]
 
