@@ -26,21 +26,21 @@ class TestingMethods:
     """
 
     @cached_property
-    def satterthwaite(self: MixedFit) -> Satterthwaite:
+    def satterthwaite(self: MixedFit) -> Satterthwaite:  # type: ignore[misc]
         """What Satterthwaite's degrees of freedom are made of: slopes of Var(beta), spread of the variances."""
         from .satterthwaite import satterthwaite
 
         return satterthwaite(self)
 
     @cached_property
-    def kenward_roger(self: MixedFit) -> KenwardRoger:
+    def kenward_roger(self: MixedFit) -> KenwardRoger:  # type: ignore[misc]
         """Kenward and Roger's adjusted covariance with what its degrees of freedom are made of. Raises
         `BayesmlmError` for a maximum likelihood fit, and for crossed factors with too many levels."""
         from .kenward_roger import kenward_roger
 
         return kenward_roger(self)
 
-    def vcov(self: MixedFit, adjusted: bool = False) -> pd.DataFrame:
+    def vcov(self: MixedFit, adjusted: bool = False) -> pd.DataFrame:  # type: ignore[misc]
         """(p, p) covariance of the population coefficients; ``adjusted``: for small samples, by Kenward and Roger
         (pbkrtest's ``vcovAdj``). Raises `BayesmlmError` as `kenward_roger`."""
         import pandas as pd
@@ -49,7 +49,7 @@ class TestingMethods:
         values = self.kenward_roger.covariance if adjusted else self.covariance
         return pd.DataFrame(values, index=names, columns=names)
 
-    def coef_table(self: MixedFit, ddf: str = "satterthwaite") -> pd.DataFrame:
+    def coef_table(self: MixedFit, ddf: str = "satterthwaite") -> pd.DataFrame:  # type: ignore[misc]
         """Population coefficients with t tests: Estimate, Std. Error, df, t value, Pr(>|t|).
 
         ``ddf="lme4"``: without df and p values. Raises `BayesmlmError` for an unknown ``ddf``, and for
@@ -59,7 +59,7 @@ class TestingMethods:
 
         return coefficient_table(self, ddf)
 
-    def contest(
+    def contest(  # type: ignore[misc]
         self: MixedFit,
         L: Any,
         joint: bool = True,
@@ -80,7 +80,7 @@ class TestingMethods:
 
         return contest(self, L, joint, ddf, rhs, confint, level)
 
-    def anova(
+    def anova(  # type: ignore[misc]
         self: MixedFit, *models: Any, type: int | str = 3, ddf: str = "satterthwaite", refit: bool = True
     ) -> pd.DataFrame:
         """F tests of the terms; with other ``models``, likelihood ratio tests between them (`bayesmlm.anova`).
@@ -98,7 +98,7 @@ class TestingMethods:
             return anova(self, *models, refit=refit)
         return anova_table(self, type, ddf)
 
-    def ls_means(
+    def ls_means(  # type: ignore[misc]
         self: MixedFit,
         which: str | Sequence[str] | None = None,
         level: float = 0.95,
@@ -116,7 +116,7 @@ class TestingMethods:
 
         return ls_means(self, which, level, ddf, pairwise)
 
-    def difflsmeans(
+    def difflsmeans(  # type: ignore[misc]
         self: MixedFit,
         which: str | Sequence[str] | None = None,
         level: float = 0.95,
@@ -125,7 +125,7 @@ class TestingMethods:
         """All pairwise differences of least-squares means; see `ls_means`."""
         return self.ls_means(which, level, ddf, pairwise=True)
 
-    def kr_modcomp(self: MixedFit, other: Any, beta0: Any = 0.0) -> pd.DataFrame:
+    def kr_modcomp(self: MixedFit, other: Any, beta0: Any = 0.0) -> pd.DataFrame:  # type: ignore[misc]
         """F test of a restriction by Kenward and Roger, as pbkrtest's ``KRmodcomp``.
 
         ``other``: the smaller (or larger) model on the same rows, its formula, or contrasts as in `contest`.
@@ -137,7 +137,7 @@ class TestingMethods:
 
         return kr_modcomp(self, other, beta0)
 
-    def sat_modcomp(self: MixedFit, other: Any, beta0: Any = 0.0) -> pd.DataFrame:
+    def sat_modcomp(self: MixedFit, other: Any, beta0: Any = 0.0) -> pd.DataFrame:  # type: ignore[misc]
         """The same by Satterthwaite's method (pbkrtest's ``SATmodcomp``): statistic, ndf, ddf, p.value."""
         from .model_restriction import sat_modcomp
 
