@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from .datasets import load_dataset
     from .families import FamilyError, brmsfamily
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
-    from .frequentist import glmer
+    from .frequentist.fit import MixedFit
+    from .frequentist.glmer import glmer
     from .frequentist.likelihood_ratio import anova
     from .frequentist.linear import lm
     from .frequentist.lm_list import lmList
     from .frequentist.lmer import lmer
+    from .frequentist.simulate import simulate
     from .io import load
     from .priors.prior import prior, set_prior
     from .results.criteria import loo_compare
@@ -45,6 +47,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "BayesFit": "results.fit",
     "FamilyError": "families",
+    "MixedFit": "frequentist.fit",
     "acformula": "formula",
     "anova": "frequentist.likelihood_ratio",
     "bf": "formula",
@@ -52,11 +55,11 @@ _HOMES = {
     "brmsfamily": "families",
     "default_prior": "bayes",
     "get_prior": "bayes",
-    "glmer": "frequentist",
+    "glmer": "frequentist.glmer",
     "lf": "formula",
     "lm": "frequentist.linear",
     "lmList": "frequentist.lm_list",
-    "lmer": "frequentist",
+    "lmer": "frequentist.lmer",
     "load": "io",
     "load_dataset": "datasets",
     "loo_compare": "results.criteria",
@@ -69,6 +72,7 @@ _HOMES = {
     "set_nl": "formula",
     "set_prior": "priors.prior",
     "set_rescor": "formula",
+    "simulate": "frequentist.simulate",
     "standata": "bayes",
     "validate_prior": "bayes",
 }
@@ -84,6 +88,7 @@ __all__ = [
     "DataError",
     "FamilyError",
     "FormulaError",
+    "MixedFit",
     "NewDataError",
     "PriorError",
     "SamplingError",
@@ -111,6 +116,7 @@ __all__ = [
     "set_nl",
     "set_prior",
     "set_rescor",
+    "simulate",
     "standata",
     "validate_prior",
 ]
