@@ -100,23 +100,23 @@ def satterthwaite(fit: MixedFit) -> Satterthwaite:
     The variance parameters are the covariance parameters on the scaled columns and log sigma (the degrees of freedom
     do not depend on this choice). Second derivatives are differences of the exact gradient; the same evaluations
     give the derivatives of Var(beta). Warns when the criterion is not at a minimum or does not determine some
-    direction, which is then left out (Moore-Penrose inverse), as lmerTest does.
+    direction, which is then left out (Moore-Penrose inverse), as lmerTest does. A correlation (of ``cs`` or ``ar1``)
+    that is estimated at its limit is taken as known: there the criterion has no minimum, only an end.
     """
     evaluation, sigma = fit.evaluation, fit.sigma
     here = evaluation.parameters
     lower, upper = fit.problem.bounds
-    count, scale = here.size, _scales(fit)
+    free = np.flatnonzero(np.isinf(upper) | (np.minimum(here - lower, upper - here) > STEP))
+    count, scale = free.size, _scales(fit)[free]
     hessian = np.zeros((count + 1, count + 1))
     slopes = np.empty((count + 1, fit.p, fit.p))
-    for i in range(count):
-        low, high = here[i] - STEP * scale[i], here[i] + STEP * scale[i]
-        if np.isfinite(upper[i]):  # a correlation, which cannot be evaluated outside its limits
-            low, high = max(low, lower[i]), min(high, upper[i])
-        before, after = _moved(fit, i, low), _moved(fit, i, high)
-        hessian[i, :count] = (after.gradient(sigma) - before.gradient(sigma)) / (high - low)
-        slopes[i] = sigma**2 * (after.vcov_unscaled - before.vcov_unscaled) / (high - low)
+    for i, place in enumerate(free):
+        step = STEP * scale[i]
+        before, after = _moved(fit, place, -step), _moved(fit, place, step)
+        hessian[i, :count] = (after.gradient(sigma) - before.gradient(sigma))[free] / (2.0 * step)
+        slopes[i] = sigma**2 * (after.vcov_unscaled - before.vcov_unscaled) / (2.0 * step)
     hessian[:count, :count] = 0.5 * (hessian[:count, :count] + hessian[:count, :count].T)
-    hessian[count, :count] = hessian[:count, count] = -2.0 * _fit_gradient(evaluation) / sigma**2
+    hessian[count, :count] = hessian[:count, count] = -2.0 * _fit_gradient(evaluation)[free] / sigma**2
     hessian[count, count] = 4.0 * evaluation.factorisation.pwrss / sigma**2
     slopes[count] = 2.0 * fit.covariance
     return Satterthwaite(fit.covariance, slopes, 2.0 * _pseudo_inverse(hessian, np.append(scale, 1.0)))
@@ -130,9 +130,9 @@ def _scales(fit: MixedFit) -> Vector:
     return np.where(np.isfinite(upper), 1.0, scale)
 
 
-def _moved(fit: MixedFit, place: int, value: float) -> Evaluation:
+def _moved(fit: MixedFit, place: np.intp, step: float) -> Evaluation:
     parameters = fit.optimum.parameters.copy()
-    parameters[place] = value
+    parameters[place] += step
     return fit.problem.evaluate(parameters, fit.reml)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scipy.stats import f, norm, t
 
 import bayesmlm as bm
 from bayesmlm.errors import BayesmlmError, BayesmlmWarning
+from bayesmlm.frequentist.fit import MixedFit
 from tests.frequentist.fixed_references import MODELS, QUIET, agree, fitted, small_data, table
 from tests.support import reference
 
@@ -75,6 +77,64 @@ def test_singular_fits_are_quiet() -> None:
             bm.lmer(
                 reference(name)["formula"], bm.load_dataset(reference(name)["data"][:-4]), control=QUIET
             ).coef_table()
+
+
+def test_a_correlation_at_its_limit_is_taken_as_known() -> None:
+    """Effects that are the same for all levels of b: cs() is then a plain intercept."""
+    limit = bm.lmer("y ~ x + cs(0 + b | g, hom = TRUE)", small_data(), control=QUIET)
+    plain = bm.lmer("y ~ x + (1 | g)", small_data())
+    assert limit.parameters[-1] > 0.999
+    np.testing.assert_allclose(limit.coef_table()["df"], plain.coef_table()["df"], rtol=1e-3)
+
+
+def dense_degrees(m: MixedFit, start: np.ndarray, V: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Degrees of freedom of all coefficients from the restricted likelihood of all observations, differentiated
+    numerically at ``start``; ``V``: covariance of the response (n, n) for parameters."""
+    X, y = m.design.X, m.design.y
+
+    def vcov(parameters: np.ndarray) -> np.ndarray:
+        return np.linalg.inv(X.T @ np.linalg.solve(V(parameters), X))
+
+    def deviance(parameters: np.ndarray) -> float:
+        inverse = np.linalg.inv(V(parameters))
+        rest = y - X @ vcov(parameters) @ X.T @ inverse @ y
+        return float(
+            -np.linalg.slogdet(inverse)[1] - np.linalg.slogdet(vcov(parameters))[1] + rest @ inverse @ rest
+        )
+
+    h = 1e-3 * np.eye(len(start)) * np.abs(start)
+    second = [
+        [
+            sum(i * j * deviance(start + i * a + j * b) for i in (1, -1) for j in (1, -1))
+            / (4 * a.sum() * b.sum())
+            for a in h
+        ]
+        for b in h
+    ]
+    spread = 2.0 * np.linalg.inv(second)
+    slopes = np.array([np.diag(vcov(start + a) - vcov(start - a)) / (2 * a.sum()) for a in h])
+    return 2.0 * np.diag(vcov(start)) ** 2 / np.einsum("rp,rs,sp->p", slopes, spread, slopes)
+
+
+@pytest.mark.parametrize("tag", ["ar1", "cs"])
+def test_structured_covariances_by_all_observations(tag: str) -> None:
+    data = small_data()
+    shift = np.random.default_rng(3).normal(size=(9, 3)) @ np.array([[1.0, 0.6, 0.3], [0, 1, 0.5], [0, 0, 1]])
+    data = data.assign(y=data.y + shift[data.g.astype(int) - 1, data.b.astype(int) - 1])
+    m = bm.lmer(f"y ~ x + a + {tag}(0 + b | g, hom = TRUE)", data, weights="w")
+    group, level = data.g.to_numpy(), data.b.astype(int).to_numpy()
+    together = group[:, None] == group[None, :]
+    distance = np.abs(level[:, None] - level[None, :])
+    power = distance if tag == "ar1" else (distance > 0).astype(int)
+
+    def V(parameters: np.ndarray) -> np.ndarray:  # noqa: N802
+        sd, rho, sigma = parameters
+        return together * sd**2 * rho**power + np.diag(sigma**2 / data.w)
+
+    found = m.VarCorr()
+    start = np.array([found["sdcor"].iloc[0], m.parameters[-1], m.sigma])
+    # differences of a likelihood: four digits
+    np.testing.assert_allclose(m.coef_table()["df"], dense_degrees(m, start, V), rtol=1e-3)
 
 
 CONTRASTS = reference("fixed_tests")["contrasts"]
@@ -142,3 +202,10 @@ def test_restrictions_between_models_are_pbkrtests() -> None:
         m.kr_modcomp(bm.lmer(CONTRASTS["small"], small_data().head(80), control=QUIET))
     with pytest.raises(BayesmlmError, match="equally many"):
         m.kr_modcomp(m)
+
+
+def test_a_contrast_with_a_right_hand_side_is_lmertests() -> None:
+    expected = reference("lmer_sleepstudy_slope_REML")["values"]["contest1D_Days_minus_10"]
+    found = fitted("lmer_sleepstudy_slope_REML").contest({"Days": 1}, joint=False, rhs=10.0, confint=False)
+    for column in found:
+        assert found[column].iloc[0] == pytest.approx(np.atleast_1d(expected[column])[0], rel=1e-4)
