@@ -53,6 +53,7 @@ def test_joint_and_integrated_posteriors_agree():
 def test_a_second_fit_compiles_nothing_and_draws_the_same(short_fit):
     before = compilations()
     again = draw(FORMULA, DATA, **SHORT)
+    draw(FORMULA, DATA.assign(y=3 * DATA["y"] - 1, x=DATA["o"]), **SHORT)
     assert compilations() == before
     pd.testing.assert_frame_equal(again.as_draws_df(), short_fit.as_draws_df())
 

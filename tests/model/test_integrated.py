@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import bayesmlm as bm
-from bayesmlm.bayes import prepare, specification
+from bayesmlm.bayes import prepare, sampler_settings, specification
 from bayesmlm.inference.x64 import x64
 from bayesmlm.model import integrate
+from bayesmlm.model.initial import initial_values
 from bayesmlm.model.integrate import columns_of
 
 ROWS = 60
@@ -193,6 +194,16 @@ def test_factors_that_are_crossed_on_a_large_scale_stay_sampled(frame, monkeypat
 def test_density_given_the_effects_that_are_kept(frame, monkeypatch):
     monkeypatch.setattr(integrate, "LARGEST_DENSE", 3)
     check(specify(frame, "y | weights(w) ~ x + (x | g) + (1 | c)"))
+
+
+def test_chains_start_where_init_says(frame):
+    start = {"Intercept": 1.5, "b": [-0.5], "sd_g": [0.5, 2.0], "sigma": 3.0}
+    spec = specify(frame, "y ~ x + (x | g)")
+    settings = initial_values(spec, sampler_settings(1, 20, None, 1, None, 1, None), start)
+    with x64():
+        values = spec.program.constrain(settings.init[0], spec.program.data)
+    for name, expected in start.items():
+        np.testing.assert_allclose(values[name], expected, rtol=1e-10)
 
 
 def test_program_without_rows_holds_none(frame):
