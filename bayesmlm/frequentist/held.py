@@ -28,6 +28,7 @@ __all__ = [
     "shape_of",
     "solve_held",
     "start_free",
+    "without_either",
 ]
 
 Vector = NDArray[np.float64]
@@ -35,6 +36,13 @@ Matrix = NDArray[np.float64]
 
 OFF_BOUNDARY = 0.03
 """Where a relative standard deviation of zero starts: at zero the criterion has no slope that would lead away."""
+
+
+FLAT = 1.0
+"""Least curvature a search reckons with: relative standard deviations are not moved by more than about one at once."""
+
+TOO_FAR = 1e6
+"""How much worse the deviance is said to be where it cannot be computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,6 +291,20 @@ def _coefficients(
     return gamma, f.pwrss + missing**2 / variance, 2.0 * missing / variance
 
 
+def without_either(held: Held, free: Vector) -> list[Vector]:
+    """Of a held unstructured correlation, coordinates near those of a model in which one of the two effects has no
+    variance: there the correlation makes no difference, so that hill reaches over all of its values."""
+    if held.kind != "cor" or not held.charts[held.term].polar:
+        return []
+    at = sum(len(chart.covariance.start) for chart in held.charts[: held.term])
+    out = []
+    for place in (at, at + 1):
+        moved = free.copy()
+        moved[place] = 0.0
+        out.append(moved)
+    return out
+
+
 def solve_held(problem: Problem, held: Held, value: float, start: Vector, shape: Matrix) -> Point:
     """The minimum over the free coordinates, from ``start``; ``shape``: see `shape_of`."""
     from scipy.optimize import minimize
@@ -294,7 +316,13 @@ def solve_held(problem: Problem, held: Held, value: float, start: Vector, shape:
     def objective(z: Vector) -> tuple[float, Vector]:
         nonlocal best
         free = np.clip(begin + shape @ z, lower, upper)
-        state = evaluate_held(problem, held, value, free)
+        try:
+            state = evaluate_held(problem, held, value, free)
+        except (
+            np.linalg.LinAlgError
+        ):  # a search step to variances that drown everything else: to be taken back
+            assert best is not None
+            return best[0].deviance + TOO_FAR, np.zeros(len(z))
         if best is None or state.deviance < best[0].deviance:
             best = state, free
         return state.deviance, shape.T @ state.gradient
@@ -332,6 +360,6 @@ def shape_of(problem: Problem, held: Held, value: float, free: Vector) -> Matrix
         after = evaluate_held(problem, held, value, ahead).gradient
         H[k] = (after - evaluate_held(problem, held, value, behind).gradient) / (ahead[k] - behind[k])
     if _bounded(held):
-        return np.diag(1.0 / np.sqrt(np.maximum(0.5 * np.abs(np.diag(H)), 1e-4)))
+        return np.diag(1.0 / np.sqrt(np.maximum(0.5 * np.abs(np.diag(H)), FLAT)))
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
-    return vectors / np.sqrt(np.maximum(0.5 * np.abs(values), 1e-4))
+    return vectors / np.sqrt(np.maximum(0.5 * np.abs(values), FLAT))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError, BayesmlmWarning
-from .held import Held, Point, evaluate_held, shape_of, solve_held, start_free
+from .held import Held, Point, evaluate_held, shape_of, solve_held, start_free, without_either
 from .profile_parameters import Parameter, profile_parameters, select_parameters, table_of_point
 
 if TYPE_CHECKING:
@@ -224,6 +224,9 @@ def _march(
             here.free if span == 0.0 else here.free + (here.free - before.free) * (value - here.value) / span
         )
         before, here = here, solve_held(problem, held, value, ahead, shape)
+        if here.deviance - centre.deviance > cutoff**2 or value == bound:
+            others = [solve_held(problem, held, value, x, shape) for x in without_either(held, centre.free)]
+            here = min([here, *others], key=lambda point: point.deviance)
         points.append(here)
         zeta = float(np.sqrt(max(here.deviance - centre.deviance, 0.0)))
         if zeta > cutoff or value == bound:
