@@ -221,6 +221,6 @@ def contrast_matrix(fit: MixedFit, L: Any) -> tuple[Matrix, list[str]]:
 def _checked(values: Matrix, p: int) -> Matrix:
     if values.ndim != 2 or values.shape[1] != p or not len(values) or not np.isfinite(values).all():
         raise BayesmlmError(
-            f"L must be finite numbers, {p} in each row, one for each coefficient of fixef(); its shape is {values.shape}"
+            f"L must be finite numbers, {p} in each row, as many as fixef() has; its shape is {values.shape}"
         )
     return values

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import bayesmlm as bm
-from bayesmlm.errors import BayesmlmError
+from bayesmlm.datasets import dataset_names
 from bayesmlm.frequentist.fit import MixedFit
 from tests.support import local_data, reference
 
@@ -47,10 +47,8 @@ MODELS = (
 
 @cache
 def data_of(name: str) -> pd.DataFrame:
-    try:
-        return bm.load_dataset(name)
-    except BayesmlmError:
-        return local_data(name)
+    """A data set of the package or, if it is there, of the local folder."""
+    return bm.load_dataset(name) if name in dataset_names() else local_data(name)
 
 
 @cache
