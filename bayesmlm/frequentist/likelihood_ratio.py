@@ -145,9 +145,8 @@ def _table(fits: Sequence[Any], labels: Sequence[str], reml: bool) -> Likelihood
     if any(mixtures):
         columns[MIXTURE] = mixture_column(mixtures, chisq)
     table = LikelihoodRatioTable(columns, index=list(labels))
-    data = getattr(fits[0].data, "name", None)
     models = [f"{label}: {fit.formula}" for label, fit in zip(labels, fits, strict=True)]
-    table.heading = "\n".join([*([f"Data: {data}"] if isinstance(data, str) else []), "Models:", *models])
+    table.heading = "\n".join(["Models:", *models])
     table.notes = mixture_lines(labels, mixtures, chisq)
     return table
 

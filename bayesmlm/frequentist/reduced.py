@@ -113,7 +113,7 @@ def refit_reduced(
     """
     from .design import build_mixed_design
     from .fit import MixedFit
-    from .lmer import CONTROL, convergence_messages, main_formula
+    from .lmer import is_singular, main_formula
     from .optimise import optimise
     from .problem import make_problem
 
@@ -124,8 +124,8 @@ def refit_reduced(
     problem = make_problem(design)
     criterion = fit.reml if reml is None else reml
     optimum = optimise(problem, criterion)
-    settings = {**CONTROL, "check_conv_singular": "ignore", "check_conv_grad": "ignore"}
-    said = convergence_messages(problem, optimum.parameters, optimum.problem, settings)
+    said = ["boundary (singular) fit: see help('isSingular')"] * is_singular(problem, optimum.parameters)
+    said += [] if optimum.problem is None else [f"Model failed to converge: {optimum.problem}"]
     messages = (*design.messages, *said)
     return MixedFit(design, problem, criterion, optimum, {**call, "REML": criterion}, fit.data, messages)
 
