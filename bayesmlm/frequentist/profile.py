@@ -149,7 +149,11 @@ class Profile:
         return plot_profile(self, kind, levels)
 
     def __repr__(self) -> str:
-        return f"Profile of {self.fit.formula}: {', '.join(self.names)}\n\n{self.confint()!r}"
+        title = f"Profile of {self.fit.formula}: {', '.join(self.names)}"
+        try:
+            return f"{title}\n\n{self.confint()!r}"
+        except BayesmlmError as reason:  # not profiled that far
+            return f"{title}\n\n{reason}"
 
 
 def profile(

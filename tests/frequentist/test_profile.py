@@ -218,6 +218,12 @@ def test_bootstrap_intervals_are_those_of_the_bootstrap() -> None:
     np.testing.assert_allclose(table.loc["sigma"], expected.iloc[0], rtol=1e-12)
 
 
+def test_a_short_profile_prints_why_it_has_no_interval() -> None:
+    m = bm.lmer("Yield ~ 1 + (1 | Batch)", bm.load_dataset("Dyestuff"))
+    assert "smaller value" in repr(m.profile(".sigma", alphamax=0.5))
+    assert "38.23011" in repr(m.profile(".sigma"))
+
+
 @pytest.mark.parametrize("kind", ["zeta", "abs", "density"])
 def test_pictures(kind: str) -> None:
     m = bm.lmer(
