@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +18,13 @@ from ..data.model_frame import complete_rows
 from ..errors import DataError, FormulaError, NewDataError
 from ..formula import Formula
 from ..formula.evaluate import TransformState, evaluate
-from ..formula.nodes import Call, Name, Node
+from ..formula.nodes import Name, Node
 from ..formula.parse import parse_expression
 from ..formula.predictor import Grouping, GroupTerm, Predictor
 from ..formula.unparse import unparse
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign, aliased_columns
+from .design_checks import check_contrasts, check_sizes, refuse, repeated_terms, undetermined_effects
 
 __all__ = ["MixedDesign", "MixedTerm", "build_mixed_design", "grouping_codes"]
 
@@ -157,25 +158,23 @@ def build_mixed_design(
 ) -> MixedDesign:
     """Formula and data to arrays. Raises `FormulaError` and `DataError`."""
     functions, contrasts = dict(functions or {}), dict(contrasts or {})
-    for name in contrasts:
-        frame[name]  # raises for a column that is not there
-    _refuse(formula)
-    assert formula.response is not None
     predictor = formula.predictor(frame.names)
-    if not predictor.group_terms:
-        raise FormulaError(
-            "the formula has no group term; write `(1 | g)` to let the intercept vary by g, or use bm.lm()",
-            formula.source,
-            formula.right.span,
-        )
+    refuse(formula, predictor)
+    assert formula.response is not None
     extra = {"weights": weights, "offset": offset, "subset": subset}
-    frame, extra_nodes, used, na_action = _rows(formula, predictor, frame, extra, na_action)
-    state = TransformState()
+    everything, extra_nodes, used, na_action = _rows(formula, predictor, frame, extra, na_action)
+    nodes = [formula.response, *_nodes(predictor), *extra_nodes.values()]
+    check_contrasts(contrasts, everything, variables(*nodes))
+    frame = everything.take(np.flatnonzero(used)) if not used.all() else everything
+    frame, _ = frame.drop_unused_levels([v for v in variables(*nodes) if v in frame.columns])
+    state = TransformState() if used.all() else _learned(nodes, frame, everything, functions, formula.source)
     y = _numeric(formula.response, frame, state, functions, formula.source, "the response")
     population = PopulationDesign.build(predictor, frame, state, functions, contrasts)
+    check_sizes("the response", [unparse(formula.response)], y[:, None])
+    check_sizes("the column", population.r_names, population.matrix)
     aliased = aliased_columns(population.matrix)
     kept = tuple(i for i in range(len(population.r_names)) if i not in aliased)
-    messages = []
+    messages = repeated_terms(formula)
     if aliased:
         count = len(aliased)
         what = "1 column / coefficient" if count == 1 else f"{count} columns / coefficients"
@@ -184,13 +183,16 @@ def build_mixed_design(
     for term in predictor.group_terms:
         terms += [_sharing(t, population) for t in _mixed_terms(term, frame, state, functions, contrasts)]
     terms.sort(key=lambda t: -len(t.levels))
+    for one in terms:
+        check_sizes("the column", one.names, one.Z)
+    messages += [text for one in terms if (text := undetermined_effects(one)) is not None]
     total = _formula_offset(predictor, frame, state, functions)
     if "offset" in extra_nodes:
-        given = _numeric(extra_nodes["offset"], frame, TransformState(), functions, "", "the offset")
+        given = _numeric(extra_nodes["offset"], frame, state, functions, "", "the offset")
         total = given if total is None else total + given
     prior = None
     if "weights" in extra_nodes:
-        prior = _numeric(extra_nodes["weights"], frame, TransformState(), functions, "", "weights")
+        prior = _numeric(extra_nodes["weights"], frame, state, functions, "", "weights")
         wrong = np.flatnonzero(~(prior > 0))
         if wrong.size:
             raise DataError(
@@ -261,28 +263,11 @@ def _present(codes: Codes, labels: Any) -> tuple[Codes, list[str]]:
     return np.where(codes < 0, -1, np.searchsorted(places, codes)), found
 
 
-def _refuse(formula: Formula) -> None:
-    if formula.response is None:
-        raise FormulaError("the formula has no response; write `y ~ ...`", formula.source, (0, 1))
-    if formula.additions:
-        call = formula.additions[0]
-        how = "pass them as lmer(..., weights=)" if call.function == "weights" else "fit the model with brm()"
-        raise FormulaError(
-            f"`{call.function}()` on the left-hand side is brms's; {how}", formula.source, call.span
-        )
-    if isinstance(formula.response, Call) and formula.response.function in ("cbind", "mvbind"):
-        raise FormulaError(
-            "a response of two columns is a number of successes and of failures, for glmer(); lmer() takes one "
-            "numeric response",
-            formula.source,
-            formula.response.span,
-        )
-
-
 def _rows(
     formula: Formula, predictor: Predictor, frame: Frame, extra: Mapping[str, Any], na_action: str
 ) -> tuple[Frame, dict[str, Node], NDArray[np.bool_], str]:
-    """The rows used: the subset, without missing values; arrays given for weights and offset become columns."""
+    """All rows, arrays given for weights and offset as columns of them, and which are used: the subset, without
+    missing values."""
     action = na_action.removeprefix("na.")
     if action not in ("omit", "exclude", "fail"):
         raise DataError(f'na_action must be "omit", "exclude" or "fail", not {na_action!r}')
@@ -291,7 +276,7 @@ def _rows(
         if value is None:
             continue
         if isinstance(value, str):
-            nodes[name] = parse_expression(value)
+            nodes[name] = Name(value) if value in frame.columns else parse_expression(value)
             continue
         values = np.asarray(value)
         if values.ndim == 0 and name != "subset":
@@ -301,12 +286,10 @@ def _rows(
         column = Numeric(values.astype(np.float64), logical=values.dtype == bool)
         frame = replace(frame, columns=ChainMap({f"({name})": column}, frame.columns))  # type: ignore[arg-type]
         nodes[name] = Name(f"({name})")
+    mask = _subset(nodes.pop("subset"), frame) if "subset" in nodes else np.ones(frame.n_rows, dtype=bool)
     everything = [formula.response, *_nodes(predictor), *nodes.values()]
     used_names = variables(*[node for node in everything if node is not None])
     used_names = tuple(name for name in used_names if name in frame.columns)
-    mask = np.ones(frame.n_rows, dtype=bool)
-    if "subset" in nodes:
-        mask = _subset(nodes.pop("subset"), frame)
     complete, dropped = complete_rows(frame, used_names)
     if dropped and action == "fail" and (mask & ~complete).any():
         row = int(np.flatnonzero(mask & ~complete)[0])
@@ -318,9 +301,25 @@ def _rows(
             + ", ".join(f"`{v}`" for v in used_names)
             + " or is outside the subset"
         )
-    frame = frame.take(np.flatnonzero(mask)) if not mask.all() else frame
-    frame, _ = frame.drop_unused_levels(used_names)
     return frame, nodes, mask, action
+
+
+def _learned(
+    nodes: Sequence[Node], frame: Frame, everything: Frame, functions: Functions, source: str
+) -> TransformState:
+    """What scale(), poly() and their like learned on all rows of the data, as R's ``model.frame`` does: it takes the
+    subset and drops rows with missing values afterwards. Levels of factors are those of the rows that stay."""
+    calls: dict[str, Any] = {}
+    for node in nodes:
+        if isinstance(node, Name):
+            continue
+        state = TransformState()
+        evaluate(node, frame, state, functions, source)
+        if any("levels" not in found for found in state.calls.values()):
+            state = TransformState()
+            evaluate(node, everything, state, functions, source)
+        calls |= {key: found for key, found in state.calls.items() if "levels" not in found}
+    return TransformState(calls=calls)
 
 
 def _subset(node: Node, frame: Frame) -> NDArray[np.bool_]:

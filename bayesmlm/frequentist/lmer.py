@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from .design import MixedDesign, build_mixed_design
 
 if TYPE_CHECKING:
     from .fit import MixedFit
-    from .problem import Problem
+    from .problem import Evaluation, Problem
 
 __all__ = ["lmer"]
 
 SINGULAR = 1e-4
 """lme4's ``getSingTol()``."""
+EXACT = 1e-13
+"""Share of the response's sum of squares below which what is left over is rounding."""
+MOST_ROWS, MOST_PARAMETERS = 10_000, 10
+"""lme4's ``check.conv.nobsmax`` and ``check.conv.nparmax``: larger fits are not checked at their end."""
 
 CHECKS = ("check_nobs_vs_nlev", "check_nobs_vs_nRE", "check_nlev_gtr_1", "check_nlev_gtreq_5")
 CONTROL = {
@@ -82,6 +87,8 @@ def lmer(
     """
     if data is None:
         raise DataError("lmer() needs data: pass a data frame, lmer(formula, data=df)")
+    if not isinstance(REML, (bool, np.bool_)):
+        raise BayesmlmError(f"REML must be True or False, not {REML!r}")
     settings = checked_control(control)
     frame = Frame.from_any(data)
     design = build_mixed_design(
@@ -135,24 +142,39 @@ def fit_design(
     problem = make_problem(design)
     begin = None if start is None else start_values(start, problem, design)
     optimum = optimise(problem, reml, begin, int(settings["max_evaluations"]), verbose)
-    messages = [
-        *design.messages,
-        *convergence_messages(problem, optimum.parameters, optimum.problem, settings),
-    ]
+    check_residuals(optimum.evaluation)
     for message in design.messages:
         inform(message)
-    return MixedFit(design, problem, reml, optimum, dict(call), data, tuple(messages))
+    messages = convergence_messages(problem, optimum.parameters, optimum.problem, settings)
+    fit = MixedFit(design, problem, reml, optimum, dict(call), data, (*design.messages, *messages))
+    return replace(fit, messages=(*fit.messages, *curvature_messages(fit, settings)))
+
+
+def check_residuals(evaluation: Evaluation) -> None:
+    """Refuse a fit without residuals, at which the likelihood has no maximum. Raises `DataError`."""
+    f = evaluation.factorisation
+    total = float(f.statistics.dense[-1, -1])
+    if not f.pwrss > EXACT * total:
+        raise DataError(
+            "population coefficients and group effects fit the response exactly: the residual variance is zero, where "
+            "the likelihood has no maximum. Is the response constant within each level of a group? Then it is a "
+            "variable of the groups: use one row for each level"
+        )
 
 
 def checked_control(control: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings, lme4's dots taken for underscores. Raises `BayesmlmError` for one that is not known."""
     settings = dict(CONTROL)
+    if control is not None and not isinstance(control, Mapping):
+        raise BayesmlmError(f'control is a dict of settings, {{"max_evaluations": 500}}, not {control!r}')
     for name, value in (control or {}).items():
         key = name.replace(".", "_")
         if key not in CONTROL:
             raise BayesmlmError(f"control has no setting `{name}`; it has {', '.join(CONTROL)}")
         if key.startswith("check") and value not in ("ignore", "message", "warning", "stop"):
             raise BayesmlmError(f'control `{name}` must be "ignore", "message", "warning" or "stop"')
+        if key == "max_evaluations" and not (isinstance(value, (int, np.integer)) and value > 0):
+            raise BayesmlmError(f"control `max_evaluations` must be a positive whole number, not {value!r}")
         settings[key] = value
     return settings
 
@@ -208,6 +230,19 @@ def convergence_messages(
     return messages
 
 
+def curvature_messages(fit: MixedFit, settings: Mapping[str, Any]) -> list[str]:
+    """What the derivatives at the end of a small fit that is not singular say, as lme4's ``checkConv``."""
+    small = fit.n <= MOST_ROWS and len(fit.optimum.parameters) <= MOST_PARAMETERS
+    if not small or fit.is_singular or settings["check_conv_grad"] == "ignore":
+        return []
+    from .all_fit import check_convergence
+
+    found = list(check_convergence(fit).problems)
+    for text in found:
+        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    return found
+
+
 def is_singular(problem: Problem, parameters: NDArray[np.float64], tolerance: float = SINGULAR) -> bool:
     """lme4's ``isSingular``: some combination of effects has (almost) no variance."""
     unscaled = problem.unscaled(parameters)
@@ -220,7 +255,12 @@ def start_values(start: Any, problem: Problem, design: MixedDesign) -> NDArray[n
     given = start.get("theta") if isinstance(start, Mapping) else start
     if given is None:
         raise BayesmlmError('start must be theta, or a dict with it: start={"theta": [1.0]}')
-    values = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise BayesmlmError(f"start must be theta, an array of numbers, not {given!r}") from None
+    if not np.isfinite(values).all():
+        raise BayesmlmError(f"start must be finite numbers, not {values}")
     if values.shape != problem.start.shape:
         labels = ", ".join(f"{t.source.label} ({len(t.covariance.start)})" for t in design.terms)
         raise BayesmlmError(

@@ -117,7 +117,11 @@ def _at_boundary(objective: _Objective) -> NDArray[np.intp]:
 
 
 def _settle_on_boundary(objective: _Objective) -> None:
-    """Parameters that are almost zero are set to zero, if the criterion is no worse for it."""
+    """Parameters that are almost zero, or without effect, are set to zero, if the criterion is no worse for it."""
+    here = objective.parameters
+    simpler = objective.problem.without_zero_columns(here)
+    if not np.array_equal(here, simpler):
+        objective.prefer(simpler)
     lower, _ = objective.problem.bounds
     for place in np.flatnonzero((lower == 0.0) & (objective.parameters < 100 * EDGE)):
         here = objective.parameters

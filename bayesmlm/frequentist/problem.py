@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..covariance import Covariance, Unstructured
+from ..covariance import Covariance, Diagonal, Unstructured
 from ..errors import DataError
 from ..marginal.evaluate import Factorisation, factorise
 from ..marginal.statistics import Rows, Statistics, collect, prepare_rows, with_response
@@ -26,6 +26,14 @@ __all__ = ["Evaluation", "Problem", "make_problem"]
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Stack = NDArray[np.float64]
+
+
+ROUNDING = 1e-13
+"""Residuals that are smaller, relative to the largest response, are rounding errors."""
+
+
+DEPENDENT = 1e-8
+"""Share of their mean square below which columns are not told apart by `Problem.whiteners`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +93,27 @@ class Problem:
 
         An intercept and a year are all but the same column; T = C T' has a T' that is easy to search.
         """
+        found = []
+        for c, A in zip(self.covariances, self.mean_products, strict=True):
+            if (
+                isinstance(c, Unstructured)
+                and c.size > 1
+                and np.linalg.eigvalsh(A)[0] > DEPENDENT * np.trace(A)
+            ):
+                found.append(np.linalg.cholesky(np.linalg.inv(A)))
+            else:
+                found.append(np.eye(c.size))
+        return found
+
+    @cached_property
+    def mean_products(self) -> list[Matrix]:
+        """For each term (k, k): Z'WZ of its scaled columns, summed over levels and divided by n."""
         plan, statistics = self.rows.plan, self.statistics
         means = [own.sum(axis=2) / self.n for own in statistics.own]
         for factor, start in zip(plan.trailing, plan.starts, strict=True):
             at = start + np.arange(factor.levels)[:, None] * factor.size + np.arange(factor.size)
             means.append(statistics.dense[at[:, :, None], at[:, None, :]].sum(axis=0) / self.n)
-        found = []
-        for c, (f, part) in zip(self.covariances, self.places, strict=True):
-            if isinstance(c, Unstructured) and c.size > 1:
-                A = means[f][part, part]
-                found.append(np.linalg.cholesky(np.linalg.inv(A + 1e-8 * np.trace(A) * np.eye(c.size))))
-            else:
-                found.append(np.eye(c.size))
-        return found
+        return [means[f][part, part] for f, part in self.places]
 
     @cached_property
     def whitening(self) -> Matrix:
@@ -110,6 +126,15 @@ class Problem:
                     stop = place + c.size - column
                     out[place:stop, place:stop] = C[column:, column:]
                     place = stop
+        return out
+
+    def without_zero_columns(self, parameters: Vector) -> Vector:
+        """Parameters with no variance for the effects of columns of zeros, of which the data say nothing."""
+        out = parameters.copy()
+        for c, at, A in zip(self.covariances, self.slices, self.mean_products, strict=True):
+            there = np.diag(A) > 0.0
+            if not there.all() and isinstance(c, (Unstructured, Diagonal)) and len(c.start) >= c.size:
+                out[at] = c.rescale(parameters[at], there.astype(float))
         return out
 
     def inside(self, parameters: Vector) -> Vector:
@@ -290,4 +315,20 @@ def make_problem(design: MixedDesign) -> Problem:
     covariances = tuple(t.covariance for t in design.terms)
     rows = prepare_rows(design.X, groups, design.weights, [c.common_scale for c in covariances])
     log_weights = 0.0 if design.weights is None else float(np.log(design.weights).sum())
-    return Problem(covariances, rows, collect(rows, y), n, log_weights, y)
+    problem = Problem(covariances, rows, collect(rows, y), n, log_weights, y)
+    check_response(problem, design.y, design.weights)
+    return problem
+
+
+def check_response(problem: Problem, y: Vector, weights: Vector | None) -> None:
+    """Refuse a response (n,) that the population columns explain exactly, but for rounding. Raises `DataError`."""
+    left = float(problem.statistics.dense[-1, -1])
+    squares = max(float(np.square(values).max()) for values in (y, problem.y))
+    if left > ROUNDING**2 * squares * (len(y) if weights is None else float(weights.sum())):
+        return
+    if float(np.ptp(y)) == 0.0:
+        raise DataError(f"the response is {y[0]:g} in every row: there is no variance to explain")
+    raise DataError(
+        "the population coefficients explain the response exactly: no variance is left for groups and residuals. Is "
+        "the response computed from a predictor?"
+    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from .optimise import optimise
+from .problem import check_response
 
 if TYPE_CHECKING:
     from .fit import MixedFit
@@ -26,6 +27,7 @@ def refit(fit: MixedFit, y: Any) -> MixedFit:
         raise DataError(f"the new response is {values[row]} in {fit.design.frame.row_name(row)}")
     net = values if fit.design.offset is None else values - fit.design.offset
     problem = fit.problem.with_response(net)
+    check_response(problem, values, fit.design.weights)
     optimum = optimise(problem, fit.reml)
     return replace(fit, design=replace(fit.design, y=values), problem=problem, optimum=optimum, messages=())
 

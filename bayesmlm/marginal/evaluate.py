@@ -29,6 +29,9 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Stack = NDArray[np.float64]
 
+ROUNDING = 1e-15
+"""Smallest share of the response's sum of squares that a residual sum of squares is taken to have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -104,7 +107,8 @@ class Factorisation:
         """Penalised weighted residual sum of squares at its minimum."""
         p = self.statistics.columns
         half = np.linalg.solve(self.root, self.rest[:p, p])
-        return float(self.rest[p, p] - half @ half)
+        # Below the rounding of the cross products nothing is known; an optimiser must not see a negative number.
+        return max(float(self.rest[p, p] - half @ half), ROUNDING * float(self.statistics.dense[-1, -1]))
 
     @cached_property
     def log_det_basis(self) -> float:

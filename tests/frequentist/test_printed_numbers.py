@@ -1,9 +1,9 @@
 """The numbers that courses in R print for their mixed models, to half a unit of the last printed digit.
 
-`seed_comparison.json` lists them in the order of the texts. Rows that R itself does not reproduce (``agree``
-false: other versions, other tolerances) and those of other kinds of models are passed over. Texts print more digits than lme4's
-default tolerance makes certain, so values are computed where its optimiser stopped; `test_lmer_references.py` holds
-our optimum to a more exact one.
+`seed_comparison.json` lists them in the order of the texts. Rows that R itself does not reproduce (``agree`` false:
+other versions, other tolerances) and those of other kinds of models are passed over. Texts print more digits than
+lme4's default tolerance makes certain, so values are computed where its optimiser stopped; `test_lmer_references.py`
+holds our optimum to a more exact one.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def rows() -> Iterator[Any]:
             place += 1
 
 
-@pytest.mark.parametrize(("printed", "compute"), rows())
+@pytest.mark.parametrize(("printed", "compute"), list(rows()))
 def test_printed_number(printed: list[dict[str, Any]], compute: Values) -> None:
     found = list(np.asarray(list(compute()), dtype=float))
     assert len(found) == len(printed)
