@@ -49,10 +49,13 @@ class Integration:
         return bool(self.blocks) and not self.reasons
 
 
-def decide(design: Design, *, marginalize: bool, likelihood: bool) -> Integration:
-    """What is integrated out of the model of ``design``, and how it is then evaluated."""
+def decide(design: Design, *, marginalize: bool, likelihood: bool, free: bool = True) -> Integration:
+    """What is integrated out of the model of ``design``, and how it is then evaluated.
+
+    ``free``: whether there are parameters other than group effects that priors do not fix.
+    """
     numbers = range(len(design.blocks))
-    reason = _of_model(design, marginalize, likelihood)
+    reason = _of_model(design, marginalize, likelihood) or ("" if free else "nothing else is left to sample")
     reasons = {i: reason or _of_block(block) for i, block in enumerate(design.blocks)}
     able = [i for i in numbers if not reasons[i]]
     chosen: list[int] = []

@@ -140,7 +140,8 @@ def specify(
         sites += _block_sites(block, priors)
     for name in design.scalars:
         sites.append(prior_site(name, (), (name,), priors.vector(name)))
-    integration = decide(design, marginalize=marginalize, likelihood=likelihood)
+    free = any(site.size for site in sites if site.kind != "standard_normal")
+    integration = decide(design, marginalize=marginalize, likelihood=likelihood, free=free)
     choices = parameterise(design, parameterisation, likelihood=likelihood, integrated=integration.blocks)
     blocks = tuple(
         BlockStructure(
