@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import bayesmlm as bm
+from bayesmlm.data.frame import Frame
 from bayesmlm.errors import NewDataError
 from bayesmlm.formula import as_bayes_formula
 from bayesmlm.frequentist.design import build_mixed_design
@@ -99,18 +100,18 @@ def test_weights_and_offset_are_columns_expressions_or_arrays() -> None:
 
 def test_new_rows_are_coded_as_the_old() -> None:
     parsed: Any = as_bayes_formula("y ~ scale(x) + f + (1 | a/b)").main
-    design = build_mixed_design(parsed, bm.data.frame.Frame.from_any(DATA), subset="z > 0")
-    again = design.new_X(bm.data.frame.Frame.from_any(DATA[DATA["z"] > 0]))
+    design = build_mixed_design(parsed, Frame.from_any(DATA), subset="z > 0")
+    again = design.new_X(Frame.from_any(DATA[DATA["z"] > 0]))
     np.testing.assert_allclose(again, design.X, rtol=1e-12)
     mean, sd = DATA["x"].mean(), DATA["x"].std()
     np.testing.assert_allclose(design.X[:, 1], (DATA["x"][DATA["z"] > 0] - mean) / sd, rtol=1e-12)
     new = pd.DataFrame({"a": ["a1", "a9"], "b": ["b1", "b1"]})
-    codes, unseen = design.terms[0].new_codes(bm.data.frame.Frame.from_any(new))
+    codes, unseen = design.terms[0].new_codes(Frame.from_any(new))
     assert design.terms[0].levels[codes[0]] == "b1:a1"
     assert unseen == ("b1:a9",)
     assert codes[1] == len(design.terms[0].levels)
     with pytest.raises(NewDataError):
-        design.new_X(bm.data.frame.Frame.from_any(DATA.assign(f="q").head(3)))
+        design.new_X(Frame.from_any(DATA.assign(f="q").head(3)))
 
 
 def test_large_interactions_are_not_laid_out() -> None:
