@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -179,10 +180,8 @@ def build_mixed_design(
         count = len(aliased)
         what = "1 column / coefficient" if count == 1 else f"{count} columns / coefficients"
         messages.append(f"fixed-effect model matrix is rank deficient so dropping {what}")
-    terms = []
-    for term in predictor.group_terms:
-        terms += [_sharing(t, population) for t in _mixed_terms(term, frame, state, functions, contrasts)]
-    terms.sort(key=lambda t: -len(t.levels))
+    build = (frame, state, functions, contrasts)
+    terms = _ordered([_sharing(t, population) for t in _all_terms(predictor.group_terms, *build)])
     for one in terms:
         check_sizes("the column", one.names, one.Z)
     messages += [text for one in terms if (text := undetermined_effects(one)) is not None]
@@ -344,6 +343,31 @@ def _nodes(predictor: Predictor) -> list[Node]:
         nodes += _nodes(group.effects)
         nodes += [Name(name) for name in group.grouping.variables]
     return nodes
+
+
+def _all_terms(
+    group_terms: Sequence[GroupTerm],
+    frame: Frame,
+    state: TransformState,
+    functions: Functions,
+    contrasts: Mapping[str, Any],
+) -> list[MixedTerm]:
+    """One after the other as lme4 takes the formula apart: ``||`` before ``/``, the inner factor before the outer."""
+    terms: list[MixedTerm] = []
+    for _, written_together in groupby(group_terms, key=lambda term: term.span):
+        parts = list(written_together)
+        if any(term.grouping.nested for term in parts):
+            parts.reverse()
+        made = [_mixed_terms(term, frame, state, functions, contrasts) for term in parts]
+        terms += chain.from_iterable(zip(*made, strict=True))
+    return terms
+
+
+def _ordered(terms: list[MixedTerm]) -> list[MixedTerm]:
+    """By decreasing number of levels. Where they do not come so already, lme4 turns ties round (``rev(order(nl))``)."""
+    if all(len(a.levels) >= len(b.levels) for a, b in pairwise(terms)):
+        return terms
+    return sorted(terms, key=lambda term: len(term.levels))[::-1]
 
 
 def _mixed_terms(

@@ -15,7 +15,8 @@ quietly <- function(expr) suppressMessages(suppressWarnings(expr))
 
 terms <- c("(1|a/b)", "(1|a/b/c)", "(x|a/b)", "(f||a)", "(x+f||a)", "(0+f||a)", "(1|b)+(1|a)", "(1|e)+(1|a)", "(1|a)+(1|e)",
            "(1|a:e)", "(1|e:a)", "(1|a)+(0+x|a)", "(1|e)+(0+x|a)+(1|a)", "(x*z||a)", "(1|a)+(1|a:b)", "(1|n)", "(1|n:a)", "(I(x^2)|a)",
-           "(scale(x)|a)", "(1|b/a)", "(1|a)+(1|b:c)+(1|b)")
+           "(scale(x)|a)", "(1|b/a)", "(1|a)+(1|b:c)+(1|b)",
+           "(1|b)+(1|a)+(0+f|a)", "(1|c)+(z||a)", "(x||a/b)", "(1|c)+(1|e)+(1|a)", "(1|c)+(1|a)+(1|e)", "(1|a/n)+(1|e)")
 grammar <- lapply(terms, function(term) {
   m <- quietly(lmer(as.formula(paste("y ~ x +", term)), d, control = control))
   v <- as.data.frame(VarCorr(m))
