@@ -115,6 +115,13 @@ def test_importing_is_light():
     assert in_new_process(code) == "[]"
 
 
+@pytest.mark.parametrize("first", ["model.program", "priors.numpyro_prior", "inference.nuts"])
+def test_arviz_may_be_imported_first(first):
+    """It leaves a lazy numpyro behind, of which a careless import would load a second copy."""
+    code = f"import arviz, bayesmlm.{first}, numpyro, sys; print(numpyro.distributions.distribution.Distribution)"
+    assert in_new_process(code).startswith("<class")
+
+
 def test_reading_a_formula_needs_no_jax():
     code = "import bayesmlm as bm, sys; print(bm.formula.parse_formula('y~x+(1|g)'), 'jax' in sys.modules)"
     assert in_new_process(code) == "y ~ x + (1 | g) False"

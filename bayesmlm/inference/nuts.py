@@ -149,12 +149,12 @@ def _programs(
     """`start` and `chunk` of one chain, as functions for JAX to trace."""
     import jax
     import jax.numpy as jnp
-    from numpyro.infer import NUTS
+    from numpyro import infer
     from numpyro.infer.util import ParamInfo
 
-    def kernel(data: Any, adapt_delta: Any) -> NUTS:
+    def kernel(data: Any, adapt_delta: Any) -> infer.NUTS:
         # Made inside every trace: it keeps its schedule and integrator in closures, and tracers would leak.
-        return NUTS(
+        return infer.NUTS(
             potential_fn=lambda q: program.potential(q, data),
             target_accept_prob=adapt_delta,
             max_tree_depth=max_treedepth,

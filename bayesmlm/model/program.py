@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 from numpyro.distributions import biject_to
 
 from ..families.base import Family

@@ -11,8 +11,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from numpy.typing import NDArray
+
+# ArviZ leaves a lazy numpyro behind, of which `import numpyro.distributions` would load a second copy.
+from numpyro import distributions as dist
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform, IndependentTransform, Transform
 from scipy.special import gammaln, multigammaln

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special
 import numpy as np
-import numpyro.distributions as dist
 from jax import lax, random
+from numpyro import distributions as dist
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import Transform
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 import pytest
+from numpyro import distributions as dist
 from numpyro.distributions import biject_to
 
 from bayesmlm.priors.lkj import LKJCholesky, lkj_constants
