@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ EM_STEPS = 2
 """Steps of the EM algorithm before anything else: they come near from anywhere, and never touch a boundary."""
 RESTARTS = 3
 """How often a search that ended at a boundary is begun again from inside."""
+LONG = 1e4
+"""Unit of length for searches without bounds."""
 STRIDE = 0.1
 """Length of the first quasi-Newton step, which has no scale yet, in relative standard deviations."""
 ENOUGH = 1e-9
@@ -47,6 +50,8 @@ class _Objective:
         self.best: tuple[float, Evaluation, Vector] | None = None
         # What the last search believes is left to gain, by its own second derivatives.
         self.promised = np.inf
+        # Lengths of first steps, in whitened coordinates.
+        self.strides: Vector = np.full(problem.start.size, STRIDE)
 
     def __call__(self, parameters: Vector) -> tuple[float, Vector]:
         self.count += 1
@@ -90,7 +95,7 @@ def optimise(
     lower, upper = problem.bounds
     begin = problem.start if start is None else np.clip(start, lower, upper)
     for _ in range(EM_STEPS if start is None else 0):
-        begin = problem.evaluate(begin, reml).em_step()
+        begin, objective.strides = problem.evaluate(begin, reml).em_step()
     message = _descend(objective, begin, max_evaluations, verbose)
     for _ in range(RESTARTS):
         value = objective.value
@@ -132,11 +137,12 @@ def _settle_on_boundary(objective: _Objective) -> None:
 
 
 def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose: int) -> str | None:
+    """Search from ``start``: by BFGS, or by L-BFGS-B where a correlation has bounds."""
     from scipy.optimize import minimize
 
     lower, upper = objective.problem.search_bounds
     # Bounded parameters are not mixed with others, so their bounds stay bounds.
-    step = STRIDE * objective.problem.whitening
+    step = objective.problem.whitening * objective.strides
 
     def shown(position: Vector) -> tuple[float, Vector]:
         parameters = np.clip(step @ position, lower, upper)
@@ -145,30 +151,40 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
             print(f"{objective.count:4d}: {value:16.8f}  {np.array2string(parameters, precision=6)}")
         return value, step.T @ gradient
 
-    options = {
-        "maxiter": max_evaluations,
-        "maxfun": max_evaluations,
-        "ftol": 1e-13,
-        "gtol": 1e-7,
-        "maxcor": 20,
-    }
+    bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+    options: dict[str, Any] = {"maxiter": max_evaluations}
+    if bounded:
+        edges = zip(lower / objective.strides, upper / objective.strides, strict=True)
+        options |= {
+            "maxfun": max_evaluations,
+            "ftol": 1e-13,
+            "gtol": 1e-7,
+            "maxcor": 20,
+            "bounds": list(edges),
+        }
+    else:
+        # SciPy's first step is never longer than one over the gradient: in units this long that is no limit, and
+        # the expected second derivatives, one over the squares of the strides, give the first step its length.
+        step = step * LONG
+        options |= {"gtol": LONG * 1e-5, "hess_inv0": np.eye(len(start)) / LONG**2}
+    bounds = options.pop("bounds", None)
     found = minimize(  # type: ignore[call-overload]
         shown,
         np.linalg.solve(step, start),
         jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(lower / STRIDE, upper / STRIDE, strict=True)),
+        method="L-BFGS-B" if bounded else "BFGS",
+        bounds=bounds,
         options=options,
     )
     slope = np.asarray(found.jac, dtype=np.float64)
-    objective.promised = 0.5 * float(slope @ found.hess_inv(slope)) if found.nit > start.size else np.inf
-    return None if found.status != 1 else str(found.message)
+    objective.promised = 0.5 * float(slope @ (found.hess_inv @ slope)) if found.nit > len(start) else np.inf
+    return str(found.message) if found.nit >= max_evaluations or found.nfev >= max_evaluations else None
 
 
 def _polish(objective: _Objective) -> None:
     """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
     lower, upper = objective.problem.bounds
-    if objective.promised < ENOUGH / 100.0:
+    if objective.promised < ENOUGH / 10.0:
         return
     for _ in range(4):
         assert objective.best is not None

@@ -260,16 +260,30 @@ class Evaluation:
             [c.pullback(self.parameters[at], by_factor[f][part, part]) for c, at, (f, part) in parts]
         )
 
-    def em_step(self) -> Vector:
-        """Parameters after one step of the EM algorithm (Laird and Ware 1982), always inside their bounds."""
+    def em_step(self) -> tuple[Vector, Vector]:
+        """Parameters after one step of the EM algorithm (Laird and Ware 1982), always inside their bounds; and for
+        each how far it may be expected to be off, in coordinates in which a term's columns are orthonormal.
+
+        The latter is the standard error of a standard deviation from J effects that are known with reliability r:
+        sd / (2 r sqrt(J)).
+        """
         f, problem = self.factorisation, self.problem
         means, blocks = f.effects(), f.conditional_blocks()
-        out = []
-        for c, (place, part) in zip(problem.covariances, problem.places, strict=True):
-            b = means[place][part]
-            second = (b @ b.T / self.sigma**2 + blocks[place][part, part].sum(axis=2)) / b.shape[1]
-            out.append(c.approximate(second + 1e-10 * np.trace(second) * np.eye(len(second))))
-        return np.concatenate(out)
+        parameters, strides = [], []
+        for c, C, at, (place, part) in zip(
+            problem.covariances, problem.whiteners, problem.slices, problem.places, strict=True
+        ):
+            b, levels = means[place][part], means[place].shape[1]
+            unknown = blocks[place][part, part].sum(axis=2) / levels
+            second = b @ b.T / self.sigma**2 / levels + unknown
+            parameters.append(c.approximate(second + 1e-10 * np.trace(second) * np.eye(len(second))))
+            white = np.linalg.solve(C, np.linalg.solve(C, second).T)
+            left = np.linalg.solve(C, np.linalg.solve(C, unknown).T)
+            typical = float(np.sqrt(np.trace(white) / len(white)))
+            reliability = 1.0 - float(np.trace(left) / np.trace(white))
+            stride = typical / (2.0 * max(reliability, 0.1) * np.sqrt(levels))
+            strides.append(np.full(at.stop - at.start, min(max(stride, 1e-3), 1.0)))
+        return np.concatenate(parameters), np.concatenate(strides)
 
     def effects(self) -> list[Matrix]:
         """For each term (J, k): conditional means of the effects."""
