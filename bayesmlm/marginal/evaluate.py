@@ -16,11 +16,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from .plan import Plan
 from .small import cholesky, gram, left, sum_by, times, transposed_times, triangular_inverse
 from .statistics import Statistics
+from .trailing import Trailing, eliminate_trailing
 from .wide import DenseWide, Wide
 
 __all__ = ["Factorisation", "factorise"]
@@ -45,17 +45,6 @@ class Stage:
     TE: Stack
     crosses: dict[int, Stack]
     wide: Wide
-
-
-@dataclass(frozen=True, eq=False)
-class Trailing:
-    """The dense block eliminated. ``A``: (q, q); ``B``: (q, r) with the right-hand sides; ``root``: the upper
-    Cholesky factor of D; ``X``: (q, r) H B."""
-
-    A: Matrix
-    B: Matrix
-    root: Matrix
-    X: Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +147,7 @@ class Factorisation:
         plan = self.plan
         trailing = np.zeros((0, sides[0].shape[1]))
         if self.trailing is not None and top is not None:
-            trailing = _apply_trailing(self, top)
+            trailing = self.trailing.solve(top)
         rest = np.zeros((self.statistics.columns + 1, trailing.shape[1]))
         found: dict[int, Stack] = {}
         for i in range(len(self.stages) - 1, -1, -1):
@@ -206,25 +195,10 @@ def factorise(statistics: Statistics, factors: Sequence[Matrix]) -> Factorisatio
             assert isinstance(later, DenseWide)
             wides[j] = DenseWide(later.values - lifted)
         dense = dense - stage.wide.weighted_gram(H, K)
-    trailing, more, rest = _eliminate_trailing(plan, dense, factors[last:])
+    if not plan.width:
+        return Factorisation(statistics, tuple(factors), tuple(stages), None, log_det, dense)
+    trailing, more, rest = eliminate_trailing(plan, dense, factors[last:])
     return Factorisation(statistics, tuple(factors), tuple(stages), trailing, log_det + more, rest)
-
-
-def _eliminate_trailing(
-    plan: Plan, dense: Matrix, factors: Sequence[Matrix]
-) -> tuple[Trailing | None, float, Matrix]:
-    width = plan.width
-    if not width:
-        return None, 0.0, dense
-    A, B = dense[:width, :width], dense[:width, width:]
-    D = _scale_rows(plan, factors, _scale_rows(plan, factors, A, True).T, True)
-    D[np.diag_indices(width)] += 1.0
-    root, failed = lapack.dpotrf(D.T, lower=0, overwrite_a=1, clean=0)
-    assert not failed
-    half = lapack.dtrtrs(root, _scale_rows(plan, factors, B, True), lower=0, trans=1)[0]
-    X = _scale_rows(plan, factors, lapack.dtrtrs(root, half, lower=0, trans=0)[0], False)
-    log_det = 2.0 * float(np.log(np.diag(root)).sum())
-    return Trailing(A, B, root, X), log_det, dense[width:, width:] - half.T @ half
 
 
 def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix) -> Adjoint:
@@ -233,7 +207,7 @@ def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix) -> Adjoint:
     by_own: dict[int, Stack] = {}
     by_dense = by_rest
     if f.trailing is not None:
-        by_dense, trailing_factors, blocks = _trailing_backward(f, f.trailing, by_log_det, by_rest)
+        by_dense, trailing_factors, blocks = f.trailing.adjoint(by_log_det, by_rest)
         for t in range(len(plan.trailing)):
             by_factor[last + t], by_own[last + t] = trailing_factors[t], blocks[t]
     by_cross: dict[tuple[int, int], Stack] = {}
@@ -286,70 +260,6 @@ def _crosses_backward(
             to_cross -= times(times(H, stage.crosses[m]), by_cross[m, j][:, :, plan.parents[i, m]])
         by_cross[i, j] = to_cross
     by_wide[i] = to_wide
-
-
-def _trailing_backward(
-    f: Factorisation, t: Trailing, by_log_det: float, by_rest: Matrix
-) -> tuple[Matrix, list[Matrix], list[Stack]]:
-    plan, width = f.plan, f.plan.width
-    factors = f.factors[len(plan.chain) :]
-    inverse, failed = lapack.dpotri(t.root, lower=0)
-    assert not failed
-    upper = np.triu(inverse)
-    P = upper + upper.T
-    P[np.diag_indices(width)] *= 0.5
-    TP = _scale_rows(plan, factors, P, False)  # Lambda D^-1
-    # (I - A H)(-B G B') Lambda D^-1, of low rank
-    outer, inner = (t.B - t.A @ t.X) @ by_rest, P @ _scale_rows(plan, factors, t.B, True)
-    out = []
-    for factor, start in zip(plan.trailing, plan.starts, strict=True):
-        k, part = factor.size, slice(start, start + factor.effects)
-        # Blocks of A Lambda D^-1: rows of A with columns of Lambda D^-1
-        first = t.A[part].reshape(factor.levels, k, width)
-        second = np.ascontiguousarray(TP[:, part].T).reshape(factor.levels, k, width)
-        total = (
-            np.array([[np.vdot(first, second)]])
-            if k == 1
-            else np.einsum("jaq,jbq->ab", first, second, optimize=True)
-        )
-        low = np.einsum(
-            "jar,jbr->ab",
-            outer[part].reshape(factor.levels, k, -1),
-            inner[part].reshape(factor.levels, k, -1),
-        )
-        out.append(2.0 * (by_log_det * total - low))
-    H = _scale_rows(plan, factors, TP.T, False)
-    by_A = by_log_det * H + t.X @ by_rest @ t.X.T
-    by_B = -t.X @ by_rest
-    dense = np.block([[by_A, by_B], [by_B.T, by_rest]])
-    blocks = []
-    for factor, start in zip(plan.trailing, plan.starts, strict=True):
-        at = start + np.arange(factor.levels)[:, None] * factor.size + np.arange(factor.size)
-        block = by_A[at[:, :, None], at[:, None, :]]
-        blocks.append(np.ascontiguousarray(np.moveaxis(block, 0, -1)))
-    return dense, out, blocks
-
-
-def _apply_trailing(f: Factorisation, right: Matrix) -> Matrix:
-    """Lambda D^-1 Lambda' of the trailing block times ``right``."""
-    assert f.trailing is not None
-    factors = f.factors[len(f.plan.chain) :]
-    scaled = _scale_rows(f.plan, factors, right, True)
-    solved = lapack.dpotrs(f.trailing.root, scaled, lower=0)[0]
-    return _scale_rows(f.plan, factors, solved, False)
-
-
-def _scale_rows(plan: Plan, factors: Sequence[Matrix], matrix: Matrix, transposed: bool) -> Matrix:
-    """Lambda (or Lambda', when ``transposed``) of the trailing block times ``matrix`` (q, c), a copy."""
-    out = np.empty((plan.width, matrix.shape[1]))
-    for factor, start, T in zip(plan.trailing, plan.starts, factors, strict=True):
-        part = slice(start, start + factor.effects)
-        if factor.size == 1:
-            np.multiply(matrix[part], T[0, 0], out=out[part])
-            continue
-        blocks = matrix[part].reshape(factor.levels, factor.size, -1)
-        out[part] = np.matmul(T.T if transposed else T, blocks).reshape(factor.effects, -1)
-    return out
 
 
 def _padded(vectors: Matrix, width: int) -> Matrix:
