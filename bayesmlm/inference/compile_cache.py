@@ -8,9 +8,9 @@ a lock, and yields to a cache that the user has set. The folder holds native cod
 alone (mode 0700).
 
 JAX writes its entries in place, so that a kill can leave half an entry, which then warns and recompiles for
-ever. Here JAX sees a scratch folder that holds links to the entries of one program; a new entry is moved into
-the shared folder in one step when it is complete. Entries that are unreadable nevertheless are removed, and
-written anew by the next process.
+ever. Here JAX sees a scratch folder that holds links to the entries of the programs it is to compile; a new
+entry is moved into the shared folder in one step when it is complete. Entries that are unreadable nevertheless
+are removed, and written anew by the next process.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ from ..errors import BayesmlmWarning
 from .machine import cache_root, machine_label
 from .x64 import x64
 
-__all__ = ["cache_folder", "compilations", "compiled", "forget_programs"]
+__all__ = ["Request", "cache_folder", "compilations", "compiled", "compiled_together", "forget_programs"]
 
 PROGRAMS_KEPT = 64
 DISK_LIMIT = 1 << 30  # bytes; the entries unused for longest are removed beyond it
@@ -47,6 +49,19 @@ _compilations = 0
 _warned_folders: set[str] = set()
 
 
+@dataclass(frozen=True)
+class Request:
+    """A program that is wanted: ``function`` for ``arguments``; see `compiled`.
+
+    ``arguments`` may be a function of the ``out_info`` of the programs requested before it.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] | Callable[[list[Any]], tuple[Any, ...]]
+    name: str
+    key: str
+
+
 def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], *, name: str, key: str) -> Any:
     """``function`` compiled for ``arguments`` (pytrees of arrays or of ``jax.ShapeDtypeStruct``), in float64.
 
@@ -55,23 +70,36 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...], *, name: 
     underscores) is for the reader of profiles and of the cache folder. Call the program with arrays, inside
     ``x64()``.
     """
+    return compiled_together([Request(function, arguments, name, key)])[0]
+
+
+def compiled_together(requests: Sequence[Request]) -> list[Any]:
+    """The programs of several requests; those that are new are traced one by one and compiled at the same time."""
     import jax
 
     global _compilations
     with _lock, x64():
-        module = f"{name}_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-        entry = (module, jax.default_backend(), _signature(arguments))
-        if entry in _programs:
+        entries: list[Any] = []
+        outputs: list[Any] = []
+        lowered: dict[Any, Any] = {}
+        for request in requests:
+            arguments = request.arguments(outputs) if callable(request.arguments) else request.arguments
+            module = f"{request.name}_{hashlib.sha256(request.key.encode()).hexdigest()[:16]}"
+            entry = (module, jax.default_backend(), _signature(arguments))
+            entries.append(entry)
+            if entry not in _programs:
+                # A fresh function for every program: JAX names the module, and with it the cache entry, after it,
+                # and what JAX remembers about a traced function goes away with the function.
+                lowered[entry] = jax.jit(_named(request.function, module)).lower(*arguments)
+            outputs.append((_programs.get(entry) or lowered[entry]).out_info)
+        made = _compile(list(lowered.values()), [entry[0] for entry in lowered])
+        _compilations += len(made)
+        _programs.update(zip(lowered, made, strict=True))
+        for entry in entries:
             _programs.move_to_end(entry)
-            return _programs[entry]
-        # A fresh function for every program: JAX names the module, and with it the cache entry, after it, and
-        # what JAX remembers about a traced function goes away with the function.
-        program = _compile(jax.jit(_named(function, module)).lower(*arguments), module)
-        _compilations += 1
-        _programs[entry] = program
         while len(_programs) > PROGRAMS_KEPT:
             _programs.popitem(last=False)
-        return program
+        return [_programs[entry] for entry in entries]
 
 
 def compilations() -> int:
@@ -104,38 +132,49 @@ def _signature(args: Any) -> Hashable:
     return structure, tuple(map(str, shapes))
 
 
-def _compile(lowered: Any, name: str) -> Any:
+def _compile(lowered: list[Any], names: list[str]) -> list[Any]:
     """Compile through the cache on disk, unless the user has one of their own or has switched caching off."""
     import jax
 
+    if not lowered:
+        return []
     if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
-        return lowered.compile()
+        return _at_once(lowered)
     folder = cache_folder()
     if folder is None:
-        return lowered.compile()
+        return _at_once(lowered)
     try:
-        scratch = _scratch_with_entries(folder, name)
+        scratch = _scratch_with_entries(folder, names)
     except OSError as error:
         _warn_once(folder, error)
-        return lowered.compile()
+        return _at_once(lowered)
     try:
-        program, unreadable = _compile_in(scratch, lowered)
-        _publish(scratch, folder, name, unreadable)
-        return program
+        programs, unreadable = _compile_in(scratch, lowered)
+        for name in names:
+            _publish(scratch, folder, name, unreadable)
+        return programs
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _compile_in(scratch: Path, lowered: Any) -> tuple[Any, bool]:
-    """The program, and whether JAX found the entry on disk unreadable."""
+def _at_once(lowered: list[Any]) -> list[Any]:
+    """XLA compiles without Python's lock, so each program gets a thread."""
+    if len(lowered) == 1:
+        return [lowered[0].compile()]
+    with ThreadPoolExecutor(len(lowered)) as pool:
+        return list(pool.map(lambda one: one.compile(), lowered))
+
+
+def _compile_in(scratch: Path, lowered: list[Any]) -> tuple[list[Any], bool]:
+    """The programs, and whether JAX found an entry on disk unreadable."""
     with _jax_cache_at(scratch), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        program = lowered.compile()
+        programs = _at_once(lowered)
     ours = [w for w in seen if "persistent compilation cache entry" in str(w.message)]
     for other in seen:
         if other not in ours:
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    return program, bool(ours)
+    return programs, bool(ours)
 
 
 @contextmanager
@@ -189,12 +228,12 @@ def _warn_once(folder: Path, error: OSError) -> None:
         )
 
 
-def _scratch_with_entries(folder: Path, name: str) -> Path:
-    """A new folder inside ``folder`` that holds the entries of one program, as links where the disk allows
+def _scratch_with_entries(folder: Path, names: list[str]) -> Path:
+    """A new folder inside ``folder`` that holds the entries of some programs, as links where the disk allows
     it."""
     _remove_stale(folder)
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=folder))
-    for entry in folder.glob(f"jit_{name}-*"):
+    for entry in (path for name in names for path in folder.glob(f"jit_{name}-*")):
         try:
             os.link(entry, scratch / entry.name)
         except FileNotFoundError:

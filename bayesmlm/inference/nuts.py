@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compile_cache import compiled
+from .compile_cache import Request, compiled_together
 from .protocol import FlatProgram, SamplerSettings
 from .x64 import x64
 
@@ -127,10 +127,14 @@ def build_driver(program: FlatProgram, settings: SamplerSettings, lane: int) -> 
         point = jax.ShapeDtypeStruct((lane, program.dimension), np.float64)
         chains = jax.ShapeDtypeStruct((lane,), np.int32)
         start = _over_chains(start, lane, (None, 0, 0, None))
-        start_program = compiled(start, (np.int64(0), chains, point, data), name="nuts_start", key=key)
         chunk = _over_chains(chunk, lane, (0, None, None, None))
-        arguments = (start_program.out_info, np.int32(1), data, np.float64(settings.adapt_delta))
-        chunk_program = compiled(chunk, arguments, name="nuts_chunk", key=key)
+        rest = (np.int32(1), data, np.float64(settings.adapt_delta))
+        start_program, chunk_program = compiled_together(
+            [
+                Request(start, (np.int64(0), chains, point, data), "nuts_start", key),
+                Request(chunk, lambda outputs: (outputs[0], *rest), "nuts_chunk", key),
+            ]
+        )
     return Driver(
         lane=lane,
         capacity=chunk_program.out_info[1][0].shape[1],

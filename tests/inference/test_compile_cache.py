@@ -151,7 +151,7 @@ def test_warnings_of_others_are_passed_on(folder: Path, monkeypatch: pytest.Monk
             return lowered.compile()
 
     with pytest.warns(UserWarning, match="something else"):
-        compile_cache._compile(Warns(), "double")
+        compile_cache._compile([Warns()], ["double"])
 
 
 def test_a_folder_that_cannot_be_written_gives_one_warning(
