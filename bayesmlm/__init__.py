@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .frequentist.linear import lm
     from .frequentist.lm_list import lmList
     from .frequentist.lmer import lmer
+    from .frequentist.modcomp import KRmodcomp, PBmodcomp
     from .frequentist.simulate import simulate
     from .io import load
     from .priors.prior import prior, set_prior
@@ -47,7 +48,9 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "BayesFit": "results.fit",
     "FamilyError": "families",
+    "KRmodcomp": "frequentist.modcomp",
     "MixedFit": "frequentist.fit",
+    "PBmodcomp": "frequentist.modcomp",
     "acformula": "formula",
     "anova": "frequentist.likelihood_ratio",
     "bf": "formula",
@@ -88,8 +91,10 @@ __all__ = [
     "DataError",
     "FamilyError",
     "FormulaError",
+    "KRmodcomp",
     "MixedFit",
     "NewDataError",
+    "PBmodcomp",
     "PriorError",
     "SamplingError",
     "acformula",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import combinations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..data.columns import Numeric
 from ..data.frame import Frame
-from ..data.levels import listing
+from ..data.levels import listing, number_names
 from ..errors import BayesmlmError, BayesmlmWarning
 from ..formula.evaluate import evaluate
 from ..terms.contrasts import full_dummy
@@ -83,16 +83,20 @@ def ls_means(
         if all(coding.variables[v].levels is not None for v, _ in term)
     }
     wanted = list(factors) if which is None else [which] if isinstance(which, str) else list(which)
+    factors |= _two_valued_terms(design, [name for name in wanted if name not in factors])
     for name in wanted:
         if name not in factors:
             there = listing(list(factors)) if factors else "no such term"
-            raise BayesmlmError(f"`{name}` is no term of factors only; the model has {there}")
+            raise BayesmlmError(
+                f"`{name}` is no term of factors (or of numbers with two values) only; the model has {there}"
+            )
     method = method_of(fit, ddf)
     names: list[str] = []
     parts = [np.empty((0, len(coding.r_names)))]
     averages = _averages(design)
     for label in wanted:
-        labels, L = _means(coding, [v for v, _ in factors[label]], averages)
+        levels = {v: _levels_of(design, v, averages[v]) for v, _ in factors[label]}
+        labels, L = _means(coding, levels, averages)
         if pairwise:
             pairs = list(combinations(range(len(labels)), 2))
             L = np.array([L[i] - L[j] for i, j in pairs]).reshape(-1, L.shape[1])
@@ -151,30 +155,60 @@ def _names_in(variable: Variable, frame: Frame) -> list[str]:
     return [name for name in variables(variable.node) if name in frame.columns]
 
 
+def _two_valued_terms(design: MixedDesign, names: list[str]) -> dict[str, Any]:
+    """Those of the terms ``names`` whose numbers have two values (a 0/1 column): these are then taken for levels."""
+    coding = design.population.coding
+    found = {}
+    for label, term in zip(coding.labels, coding.terms, strict=True):
+        numbers = [v for v, _ in term if coding.variables[v].levels is None]
+        if label in names and all(len(_values_of(design, v)) == 2 for v in numbers):
+            found[label] = term
+    return found
+
+
+def _values_of(design: MixedDesign, v: int) -> Vector:
+    """Distinct values of a variable that is one column of numbers; nothing for a matrix (poly)."""
+    coding = design.population.coding
+    value = evaluate(coding.variables[v].node, design.frame, coding.state.frozen(), coding.functions)
+    assert isinstance(value, Numeric)
+    return np.unique(value.values) if value.values.ndim == 1 else np.zeros(0)
+
+
+class _Levels(NamedTuple):
+    """Names of the levels of a variable, and its columns for each, coded by contrasts (first) and in full."""
+
+    names: list[str]
+    rows: tuple[Matrix, Matrix]
+
+
+def _levels_of(design: MixedDesign, v: int, rows: tuple[Matrix, Matrix]) -> _Levels:
+    variable = design.population.coding.variables[v]
+    if variable.levels is not None:
+        return _Levels([variable.label + level for level in variable.levels], rows)
+    values = _values_of(design, v)
+    names = [f"{variable.label}{name}" for name in number_names(values)]
+    return _Levels(names, (values[:, None], values[:, None]))
+
+
 def _means(
-    coding: PopulationCoding, own: Sequence[int], averages: Sequence[tuple[Matrix, Matrix]]
+    coding: PopulationCoding,
+    own: Mapping[int, _Levels],
+    averages: Sequence[tuple[Matrix, Matrix]],
 ) -> tuple[list[str], Matrix]:
     """Names and (m, K) rows for all combinations of the levels of the variables ``own``, the first fastest."""
-    sizes = [len(averages[v][0]) for v in own]
     names, rows = [], []
-    for reverse in product(*(range(size) for size in reversed(sizes))):
+    for reverse in product(*(range(len(levels.names)) for levels in reversed(list(own.values())))):
         chosen = dict(zip(own, reversed(reverse), strict=True))
-        names.append(":".join(_level_name(coding.variables[v], i) for v, i in chosen.items()))
+        names.append(":".join(own[v].names[i] for v, i in chosen.items()))
         pieces = [np.ones(int(coding.constant))]
         for term in coding.terms:
-            columns = [_one(averages[v][int(full)], chosen.get(v)) for v, full in term]
+            columns = [
+                own[v].rows[int(full)][chosen[v]] if v in chosen else averages[v][int(full)].mean(axis=0)
+                for v, full in term
+            ]
             pieces.append(reduce(lambda a, b: np.outer(b, a).ravel(), columns))
         rows.append(np.concatenate(pieces))
     return names, np.array(rows)
-
-
-def _level_name(variable: Variable, place: int) -> str:
-    assert variable.levels is not None
-    return f"{variable.label}{variable.levels[place]}"
-
-
-def _one(rows: Matrix, chosen: int | None) -> Vector:
-    return np.asarray(rows.mean(axis=0) if chosen is None else rows[chosen])
 
 
 def _estimable(design: MixedDesign, L: Matrix) -> NDArray[np.bool_]:

@@ -116,9 +116,9 @@ class _BootstrapTable(LikelihoodRatioTable):
     def _lines(self) -> list[str]:
         from .r_print import coefficient_lines
 
-        shown = pd.DataFrame(self).rename(columns={"p.value": "Pr("})
+        shown = pd.DataFrame(self).rename(columns={"p.value": "Pr(>|t)"})
         lines = coefficient_lines(shown, 5, estimates=(), statistics=("stat",), missing="")
-        return [line.replace("     Pr(", " p.value", 1) if i == 0 else line for i, line in enumerate(lines)]
+        return [lines[0].replace("Pr(>|t)", "p.value"), *lines[1:]]
 
 
 def pb_modcomp(larger: MixedFit, smaller: Any, nsim: int = 1000, seed: int | None = None) -> BootstrapTest:

@@ -109,7 +109,8 @@ class TestingMethods:
         many they are).
 
         All combinations of levels count equally; numeric variables are at their means. Columns Estimate, Std. Error,
-        df, t value, lower, upper, Pr(>|t|). ``which``: labels of terms (default: all). Means that the data do not
+        df, t value, lower, upper, Pr(>|t|). ``which``: labels of terms (default: all that are made of factors); in a
+        term that is named, a number with two values (a 0/1 column) counts as a factor. Means that the data do not
         determine are NaN, with a warning. Raises `BayesmlmError` for a term that is not made of factors.
         """
         from .ls_means import ls_means

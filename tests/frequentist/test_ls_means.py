@@ -71,3 +71,15 @@ def test_what_is_printed_is_rs() -> None:
 def test_only_terms_of_factors_have_means() -> None:
     with pytest.raises(BayesmlmError, match="`x` is no term of factors only; the model has `a`"):
         small_fit("crossed").ls_means("x")
+
+
+def test_a_column_of_two_values_counts_as_a_factor_when_it_is_named() -> None:
+    """With 0/1 for the levels, the columns of the model are the same, and so are the means."""
+    data = bm.load_dataset("hsbsub")
+    number = bm.lmer("mathach ~ meanses + sector * ses_cmc + (1 | id)", data=data)
+    factor = bm.lmer("mathach ~ meanses + factor(sector) * ses_cmc + (1 | id)", data=data)
+    found, expected = number.ls_means("sector"), factor.ls_means()
+    assert list(found.index) == ["sector0", "sector1"]
+    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-6)
+    with pytest.raises(bm.BayesmlmError, match="numbers with two values"):
+        number.ls_means("ses_cmc")
