@@ -1,4 +1,5 @@
-"""The main job, end to end: ``python -m bayesmlm.demo`` fits the HSB model and writes its pictures to ``demo/``."""
+"""The main job, end to end: ``python -m bayesmlm.demo`` fits the HSB model by NUTS and by REML, shows both side by
+side, and writes its pictures to ``demo/``."""
 
 from __future__ import annotations
 
@@ -24,6 +25,10 @@ def main(folder: str = "demo") -> None:
         f"warm-up {t.warmup:.1f}, draws {t.draws:.1f}, after {t.after:.1f}"
     )
     print(f"\n{fit.loo()}")
+    by_reml = bm.lmer(FORMULA, data=hsb)
+    print(f"\n{by_reml.summary()}")
+    table = bm.model_table({"REML": by_reml, "Bayes": fit})
+    print(f"\n{table}")
     target = Path(folder)
     target.mkdir(exist_ok=True)
     sectors = {"sector": {"public": 0, "Catholic": 1}}
@@ -33,9 +38,11 @@ def main(folder: str = "demo") -> None:
         "posterior_predictive_check": fit.pp_check(),
         "conditional_effects": effects.plot(points=True)[0],
         "schools": fit.forest("r_id"),
+        "schools_reml": by_reml.caterpillar("id"),
     }
     for name, figure in pictures.items():
         figure.savefig(target / f"{name}.png", dpi=150, bbox_inches="tight")
+    table.to_html(target / "models.html")
     fit.save(target / "fit.nc")
     print(f"\nPlots and the fit (fit.nc) are in {target.resolve()}")
 

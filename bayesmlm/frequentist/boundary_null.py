@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .design import MixedTerm
+    from .mixed_terms import MixedTerm
 
 __all__ = ["Mixture", "boundary_mixture"]
 

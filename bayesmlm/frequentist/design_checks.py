@@ -19,7 +19,7 @@ from ..formula.predictor import Predictor
 from ..formula.unparse import unparse
 
 if TYPE_CHECKING:
-    from .design import MixedTerm
+    from .mixed_terms import MixedTerm
 
 __all__ = ["check_contrasts", "check_sizes", "refuse", "repeated_terms", "undetermined_effects"]
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..errors import BayesmlmError, BayesmlmWarning, DataError
 from ..terms.population import aliased_columns
 from .all_fit import criterion_hessian
-from .design import MixedDesign, MixedTerm
+from .design import MixedDesign
+from .mixed_terms import MixedTerm
 from .optimise import Optimum, optimise
 from .problem import Problem, make_problem
 from .var_corr import component_names, effect_covariances
@@ -264,7 +265,7 @@ def _deletions(fit: MixedFit, groups: str | None) -> Iterator[tuple[str, NDArray
 
 def _grouping(fit: MixedFit, name: str) -> tuple[NDArray[np.int64], Sequence[str]]:
     """Codes and levels of a grouping factor of the model, or of another column of its data."""
-    from .design import grouping_codes
+    from .mixed_terms import grouping_codes
 
     found: Mapping[str, MixedTerm] = {t.group: t for t in fit.design.terms}
     if name in found:

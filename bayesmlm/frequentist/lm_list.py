@@ -18,7 +18,6 @@ from ..formula import Formula, unparse
 from ..formula.algebra import right_hand_side
 from ..messages import inform
 from .batched import Solution, solve_groups
-from .design import grouping_codes
 from .linear import LinearFit, lm
 from .linear_design import (
     LinearDesign,
@@ -36,6 +35,7 @@ from .lm_list_design import (
     solve_apart,
     take_apart,
 )
+from .mixed_terms import grouping_codes
 
 if TYPE_CHECKING:
     from .lm_list_summary import LinearListSummary

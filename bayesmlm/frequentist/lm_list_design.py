@@ -17,8 +17,8 @@ from ..formula.grouping import read_groupings
 from ..formula.nodes import Binary, Node, Paren
 from ..formula.predictor import Predictor
 from .batched import Solution, empty_solution, solve_groups
-from .design import grouping_codes
 from .linear_design import LinearDesign, Rows, build_linear_design, column_argument, subset_mask
+from .mixed_terms import grouping_codes
 
 __all__ = ["missing_message", "own_designs", "rows_of_groups", "shares_design", "solve_apart", "take_apart"]
 

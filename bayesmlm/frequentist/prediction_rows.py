@@ -21,11 +21,13 @@ from ..formula.formulas import BayesFormula
 from ..formula.parse import parse_expression
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign
+from .mixed_terms import group_name
 
 if TYPE_CHECKING:
     from ..formula.predictor import GroupTerm
-    from .design import MixedDesign, MixedTerm
+    from .design import MixedDesign
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
 __all__ = ["NA_ACTIONS", "PredictionRows", "fitted_rows", "included_effects", "new_rows", "refuse_new_levels"]
 
@@ -197,7 +199,7 @@ def included_effects(fit: MixedFit, re_formula: Any) -> list[Mask]:
     if text == "NA" or text.replace(" ", "") == "~0":
         return masks
     for wanted in _group_terms(fit, text):
-        group, names = _group_name(wanted), _effect_names(fit, wanted)
+        group, names = group_name(wanted.grouping), _effect_names(fit, wanted)
         for name in names:
             found = [
                 (i, t.names.index(name)) for i, t in enumerate(terms) if t.group == group and name in t.names
@@ -228,12 +230,6 @@ def _group_terms(fit: MixedFit, text: str) -> tuple[GroupTerm, ...]:
             (0, len(text)),
         )
     return found.group_terms
-
-
-def _group_name(term: GroupTerm) -> str:
-    from .design import _group_name as name
-
-    return name(term.grouping)
 
 
 def _effect_names(fit: MixedFit, term: GroupTerm) -> tuple[str, ...]:

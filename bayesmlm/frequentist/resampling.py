@@ -23,8 +23,8 @@ from .problem import make_problem
 from .simulate import source
 
 if TYPE_CHECKING:
-    from .design import MixedTerm
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
 __all__ = [
     "KINDS",
