@@ -25,7 +25,7 @@ LONG = 1e4
 """Unit of length for searches without bounds."""
 STRIDE = 0.1
 """Length of the first quasi-Newton step, which has no scale yet, in relative standard deviations."""
-ENOUGH = 1e-9
+ENOUGH = 1e-16
 """How much of the criterion Newton's step may still promise."""
 
 
@@ -76,6 +76,18 @@ class _Objective:
         if not np.array_equal(found, inside):
             self.prefer(inside)
         return inside
+
+    def take(self, parameters: Vector, inverse: Matrix) -> bool:
+        """Make ``parameters`` the best place if the gradient is smaller there, by the metric ``inverse``, and the
+        criterion no worse but for rounding."""
+        before = self.best
+        assert before is not None
+        self.best = None
+        value, gradient = self(parameters)
+        smaller = gradient @ inverse @ gradient < before[2] @ inverse @ before[2]
+        if not smaller or value > before[0] + 1e-12 * abs(before[0]):
+            self.best = before
+        return self.best is not before
 
     def prefer(self, parameters: Vector) -> None:
         """Make ``parameters`` the best place if they are as good as it, to rounding."""
@@ -176,33 +188,46 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
         bounds=bounds,
         options=options,
     )
-    slope = np.asarray(found.jac, dtype=np.float64)
-    objective.promised = 0.5 * float(slope @ (found.hess_inv @ slope)) if found.nit > len(start) else np.inf
+    objective.promised = np.inf
+    if not bounded and found.nit > len(start):
+        _refine(objective, step @ found.hess_inv @ step.T)
     return str(found.message) if found.nit >= max_evaluations or found.nfev >= max_evaluations else None
+
+
+def _refine(objective: _Objective, inverse: Matrix) -> None:
+    """Steps with the second derivatives that a search has gathered, as long as the gradient becomes smaller.
+
+    Where the criterion's digits end, its gradient has some left: a line search would stop here.
+    """
+    for _ in range(4):
+        assert objective.best is not None
+        _, evaluation, gradient = objective.best
+        objective.promised = 0.5 * float(gradient @ inverse @ gradient)
+        if objective.promised < ENOUGH:
+            return
+        if not objective.take(evaluation.parameters - inverse @ gradient, inverse):
+            return
 
 
 def _polish(objective: _Objective) -> None:
     """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
     lower, upper = objective.problem.bounds
-    if objective.promised < ENOUGH / 10.0:
+    if objective.promised < ENOUGH:
         return
     for _ in range(4):
         assert objective.best is not None
-        value, evaluation, gradient = objective.best
+        _, evaluation, gradient = objective.best
         here = evaluation.parameters
         free = np.flatnonzero((here > lower + 1e-6) & (here < upper - 1e-6))
-        scale = float(np.abs(gradient[free]).max(initial=0.0))
-        if not free.size or free.size > 30 or scale < 1e-7:
+        if not free.size or free.size > 30:
             return
-        H = _hessian(objective, here, gradient, free)
-        values, vectors = np.linalg.eigh(H)
+        values, vectors = np.linalg.eigh(_hessian(objective, here, gradient, free))
         values = np.maximum(np.abs(values), 1e-8 * max(float(np.abs(values).max()), 1e-300))
-        step = -vectors @ ((vectors.T @ gradient[free]) / values)
-        promised = -float(gradient[free] @ step) / 2.0
-        there = here.copy()
-        there[free] = np.clip(here[free] + step, lower[free], upper[free])
-        found, _ = objective(there)
-        if promised < ENOUGH or found >= value:
+        inverse = np.zeros((here.size, here.size))
+        inverse[np.ix_(free, free)] = (vectors / values) @ vectors.T
+        if 0.5 * float(gradient @ inverse @ gradient) < ENOUGH:
+            return
+        if not objective.take(np.clip(here - inverse @ gradient, lower, upper), inverse):
             return
 
 
