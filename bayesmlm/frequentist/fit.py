@@ -197,13 +197,22 @@ class MixedFit(
         """(n,) fitted values, group effects included; with na_action="exclude" NaN for rows with missing values."""
         return self.padded(self.linear_predictor)
 
+    @property
+    def root_weights(self) -> Vector:
+        """(n,) square roots of the prior weights, 1 without any."""
+        return np.ones(self.n) if self.design.weights is None else np.sqrt(self.design.weights)
+
+    @cached_property
+    def pearson(self) -> Vector:
+        """(n,) residuals times the roots of the weights, on the rows used."""
+        return (self.design.y - self.linear_predictor) * self.root_weights
+
     def residuals(self, type: str = "response", scaled: bool = False) -> Vector:
         """(n,) residuals: "response" (y - fitted), "pearson" (times the root of the weights); ``scaled``: by sigma."""
         if type not in ("response", "working", "deviance", "pearson"):
             raise BayesmlmError(f'residuals are "response", "pearson", "working" or "deviance", not {type!r}')
-        values = self.design.y - self.linear_predictor
-        if (type in ("pearson", "deviance") or scaled) and self.design.weights is not None:
-            values = values * np.sqrt(self.design.weights)
+        weighted = scaled or type in ("pearson", "deviance")
+        values = self.pearson if weighted else self.design.y - self.linear_predictor
         return self.padded(values / self.sigma if scaled else values)
 
     resid = residuals

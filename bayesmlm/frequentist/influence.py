@@ -128,7 +128,7 @@ def standardised_residuals(fit: MixedFit) -> Vector:
         raise BayesmlmError(
             f"{fit.design.frame.row_name(row)} has leverage 1: the fit passes through it, and it has no residual"
         )
-    return _pearson(fit) / (fit.sigma * np.sqrt(rest))
+    return fit.pearson / (fit.sigma * np.sqrt(rest))
 
 
 def cooks_distance(fit: MixedFit) -> Vector:
@@ -143,11 +143,6 @@ def _refuse_no_coefficients(p: int) -> None:
         raise BayesmlmError(
             "Cook's distance measures changes of population coefficients; this model has none"
         )
-
-
-def _pearson(fit: MixedFit) -> Vector:
-    rest = fit.design.y - fit.linear_predictor
-    return rest if fit.design.weights is None else rest * np.sqrt(fit.design.weights)
 
 
 @dataclass(frozen=True, eq=False)

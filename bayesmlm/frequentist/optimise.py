@@ -163,33 +163,26 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
             print(f"{objective.count:4d}: {value:16.8f}  {np.array2string(parameters, precision=6)}")
         return value, step.T @ gradient
 
-    bounded = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+    bounds = None
     options: dict[str, Any] = {"maxiter": max_evaluations}
-    if bounded:
-        edges = zip(lower / objective.strides, upper / objective.strides, strict=True)
-        options |= {
-            "maxfun": max_evaluations,
-            "ftol": 1e-13,
-            "gtol": 1e-7,
-            "maxcor": 20,
-            "bounds": list(edges),
-        }
+    if np.isfinite(lower).any() or np.isfinite(upper).any():
+        bounds = list(zip(lower / objective.strides, upper / objective.strides, strict=True))
+        options |= {"maxfun": max_evaluations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
     else:
         # SciPy's first step is never longer than one over the gradient: in units this long that is no limit, and
         # the expected second derivatives, one over the squares of the strides, give the first step its length.
         step = step * LONG
         options |= {"gtol": LONG * 1e-5, "hess_inv0": np.eye(len(start)) / LONG**2}
-    bounds = options.pop("bounds", None)
     found = minimize(  # type: ignore[call-overload]
         shown,
         np.linalg.solve(step, start),
         jac=True,
-        method="L-BFGS-B" if bounded else "BFGS",
+        method="L-BFGS-B" if bounds else "BFGS",
         bounds=bounds,
         options=options,
     )
     objective.promised = np.inf
-    if not bounded and found.nit > len(start):
+    if bounds is None and found.nit > len(start):
         _refine(objective, step @ found.hess_inv @ step.T)
     return str(found.message) if found.nit >= max_evaluations or found.nfev >= max_evaluations else None
 

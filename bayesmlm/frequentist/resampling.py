@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ..errors import BayesmlmError, DataError
 from ..terms.population import aliased_columns
 from .optimise import optimise
-from .predict import coefficient_shifts, effects_sum, prediction_variance
+from .influence import hat_values
+from .predict import coefficient_shifts, effects_sum
 from .problem import make_problem
 from .simulate import source
 
@@ -77,7 +78,7 @@ def _parametric(fit: MixedFit, options: Options) -> Draw:
 
 def _semiparametric(fit: MixedFit, options: Options) -> Draw:
     """Residuals resampled around the fitted values, effects kept (lme4: ``use.u = TRUE``)."""
-    return _around(fit, fit.linear_predictor, _pearson(fit))
+    return _around(fit, fit.linear_predictor, fit.pearson)
 
 
 def _residual(fit: MixedFit, options: Options) -> Draw:
@@ -89,7 +90,7 @@ def _residual_cgr(fit: MixedFit, options: Options) -> Draw:
     """Effects and residuals centred and transformed to have the estimated covariances in the sample itself."""
     variances = [fit.sigma**2 * T @ T.T for T in fit.templates]
     effects = [_with_covariance(b, G) for b, G in zip(fit.b, variances, strict=True)]
-    residuals = _with_covariance(_pearson(fit)[:, None], np.array([[fit.sigma**2]]))[:, 0]
+    residuals = _with_covariance(fit.pearson[:, None], np.array([[fit.sigma**2]]))[:, 0]
     return _effects_and_residuals(fit, effects, residuals)
 
 
@@ -126,7 +127,7 @@ def _blocks(fit: MixedFit, options: Options) -> Draw:
             'kind="reb" resamples the blocks of one grouping factor; the model has '
             f'{", ".join(dict.fromkeys(t.group for t in fit.design.terms))}: use kind="residual"'
         )
-    root_weights = _root_weights(fit)
+    root_weights = fit.root_weights
     Z = np.hstack([t.Z for t in fit.design.terms]) * root_weights[:, None]
     rest = (fit.design.y - _population(fit)) * root_weights
     levels = len(fit.design.terms[0].levels)
@@ -199,19 +200,9 @@ def standard_residuals(fit: MixedFit) -> Vector:
 
     The leverage is the diagonal of the matrix that makes fitted values, effects included, of the response.
     """
-    terms = fit.design.terms
-    variance = prediction_variance(fit, fit.design.X, [t.Z for t in terms], [t.codes for t in terms])
-    left = 1.0 - variance * _root_weights(fit) ** 2
+    left = 1.0 - hat_values(fit)
     known = left > NO_INFORMATION
-    return np.where(known, _pearson(fit) / np.sqrt(np.where(known, left, 1.0)), 0.0)
-
-
-def _root_weights(fit: MixedFit) -> Vector:
-    return np.ones(fit.n) if fit.design.weights is None else np.sqrt(fit.design.weights)
-
-
-def _pearson(fit: MixedFit) -> Vector:
-    return (fit.design.y - fit.linear_predictor) * _root_weights(fit)
+    return np.where(known, fit.pearson / np.sqrt(np.where(known, left, 1.0)), 0.0)
 
 
 def _population(fit: MixedFit) -> Vector:
@@ -220,7 +211,7 @@ def _population(fit: MixedFit) -> Vector:
 
 
 def _around(fit: MixedFit, mean: Vector, residuals: Vector) -> Draw:
-    root_weights = _root_weights(fit)
+    root_weights = fit.root_weights
     return lambda rng: mean + residuals[rng.integers(fit.n, size=fit.n)] / root_weights
 
 
@@ -269,7 +260,7 @@ def _marginal_roots(fit: MixedFit) -> list[tuple[Codes, Matrix]]:
             f'kind="residual_trans" needs the covariance matrix of rows that share effects, here {sizes.max()} x '
             f'{sizes.max()}: use kind="residual"'
         )
-    noise = 1.0 / _root_weights(fit) ** 2
+    noise = 1.0 / fit.root_weights ** 2
     blocks = []
     for rows in np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1]):
         part = root[rows]

@@ -18,7 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plan import Plan
-from .small import cholesky, gram, left, sum_by, times, transposed_times, triangular_inverse
+from .small import (
+    by_level,
+    cholesky,
+    gram,
+    left,
+    levels_last,
+    sum_by,
+    times,
+    transposed_times,
+    triangular_inverse,
+)
 from .statistics import Statistics
 from .trailing import Trailing, eliminate_trailing
 from .wide import DenseWide, Wide
@@ -132,7 +142,7 @@ class Factorisation:
         r = sides[0].shape[1]
         top = None
         if plan.trailing:
-            top = np.concatenate([_by_level(block) for block in right[len(plan.chain) :]])
+            top = np.concatenate([by_level(block) for block in right[len(plan.chain) :]])
         for i, stage in enumerate(self.stages):
             HS = times(stage.H, sides[i])
             for j, C in stage.crosses.items():
@@ -160,7 +170,7 @@ class Factorisation:
         chain = [found[i] for i in range(len(self.stages))]
         ends = [start + f.effects for start, f in zip(plan.starts, plan.trailing, strict=True)]
         blocks = [trailing[a:b] for a, b in zip(plan.starts, ends, strict=True)]
-        cut = [_levels_last(block, f.size) for block, f in zip(blocks, plan.trailing, strict=True)]
+        cut = [levels_last(block, f.size) for block, f in zip(blocks, plan.trailing, strict=True)]
         return (*chain, *cut)
 
 
@@ -265,11 +275,3 @@ def _crosses_backward(
 def _padded(vectors: Matrix, width: int) -> Matrix:
     """Zeros for the trailing effects above coefficients of the right-hand sides."""
     return np.concatenate([np.zeros((width, vectors.shape[1])), vectors])
-
-
-def _by_level(stack: Stack) -> Matrix:
-    return np.ascontiguousarray(stack.transpose(2, 0, 1)).reshape(-1, stack.shape[1])
-
-
-def _levels_last(matrix: Matrix, size: int) -> Stack:
-    return np.ascontiguousarray(matrix.reshape(-1, size, matrix.shape[1]).transpose(1, 2, 0))

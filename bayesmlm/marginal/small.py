@@ -8,7 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cholesky", "gram", "left", "sum_by", "times", "transposed_times", "triangular_inverse"]
+__all__ = [
+    "by_level",
+    "cholesky",
+    "gram",
+    "left",
+    "levels_last",
+    "sum_by",
+    "times",
+    "transposed_times",
+    "triangular_inverse",
+]
 
 Stack = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -73,3 +83,13 @@ def sum_by(codes: NDArray[np.int64], stack: Stack, levels: int) -> Stack:
     for row, values in zip(out, flat, strict=True):
         row[:] = np.bincount(codes, weights=values, minlength=levels)
     return out.reshape(*stack.shape[:-1], levels)
+
+
+def by_level(stack: Stack) -> Matrix:
+    """(k, r, J) as rows, level by level: (J k, r)."""
+    return np.ascontiguousarray(stack.transpose(2, 0, 1)).reshape(-1, stack.shape[1])
+
+
+def levels_last(matrix: Matrix, size: int) -> Stack:
+    """The inverse of `by_level` for ``size`` k: (J k, r) to (k, r, J)."""
+    return np.ascontiguousarray(matrix.reshape(-1, size, matrix.shape[1]).transpose(1, 2, 0))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plan import Factor, Plan, make_plan
-from .small import sum_by
+from .small import by_level, sum_by
 from .wide import DenseWide, SparseWide, Wide
 
 __all__ = ["Basis", "Rows", "Statistics", "collect", "prepare_rows", "with_response"]
@@ -305,7 +305,7 @@ def _add_dense(out: Matrix, plan: Plan, columns: Sequence[Matrix], right: Matrix
                     out[start + a : start + t.effects : t.size, cell] += sums.reshape(t.levels, other.levels)
         side = np.zeros((t.size, len(right), t.levels))
         _add_products(side, Z, right, codes)
-        out[rows, plan.width :] += side.transpose(2, 0, 1).reshape(-1, len(right))
+        out[rows, plan.width :] += by_level(side)
     out[plan.width :, plan.width :] += right @ right.T
 
 

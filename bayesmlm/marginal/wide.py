@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .small import gram, left, sum_by, times, transposed_times
+from .small import by_level, gram, left, levels_last, sum_by, times, transposed_times
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
@@ -132,7 +132,7 @@ class SparseWide:
         np.add(lower, lower.T, out=corner)
         corner[np.diag_indices(width)] *= 0.5
         HB = times(H, self.B)
-        out[:width, width:] = self.matrix.T @ _by_level(HB)
+        out[:width, width:] = self.matrix.T @ by_level(HB)
         out[width:, :width] = out[:width, width:].T
         root = transposed_times(K, self.B)
         out[width:, width:] = gram(root, root)
@@ -160,7 +160,7 @@ class SparseWide:
         doubled[np.diag_indices(width)] *= 0.5
         corner = (self.pairs.T @ doubled.reshape(-1)).reshape(levels, k, k)
         corner = np.ascontiguousarray(np.moveaxis(0.5 * (corner + corner.swapaxes(1, 2)), 0, -1))
-        side = _levels_last(self.matrix @ adjoint[:width, width:], k)
+        side = levels_last(self.matrix @ adjoint[:width, width:], k)
         mixed = np.einsum("arj,brj->abj", side, self.B)
         moved = left(adjoint[width:, width:], self.B.swapaxes(0, 1))
         return corner + mixed + mixed.swapaxes(0, 1) + np.einsum("arj,rbj->abj", self.B, moved)
@@ -178,12 +178,12 @@ class SparseWide:
 
     def apply(self, vectors: Matrix) -> Stack:
         """See `DenseWide.apply`."""
-        trailing = _levels_last(self.matrix @ vectors[: self.width], self.values.shape[0])
+        trailing = levels_last(self.matrix @ vectors[: self.width], self.values.shape[0])
         return trailing + np.einsum("awj,wr->arj", self.B, vectors[self.width :])
 
     def apply_transposed(self, effects: Stack) -> Matrix:
         """See `DenseWide.apply_transposed`."""
-        return np.concatenate([self.matrix.T @ _by_level(effects), gram(self.B, effects)])
+        return np.concatenate([self.matrix.T @ by_level(effects), gram(self.B, effects)])
 
     def with_right_hand_sides(self, B: Stack) -> SparseWide:
         """See `DenseWide.with_right_hand_sides`."""
@@ -195,13 +195,3 @@ class SparseWide:
 
 
 Wide = DenseWide | SparseWide
-
-
-def _by_level(stack: Stack) -> Matrix:
-    """(k, r, J) to (J k, r)."""
-    return np.ascontiguousarray(stack.transpose(2, 0, 1)).reshape(-1, stack.shape[1])
-
-
-def _levels_last(matrix: Matrix, size: int) -> Stack:
-    """(J k, r) to (k, r, J)."""
-    return np.ascontiguousarray(matrix.reshape(-1, size, matrix.shape[1]).transpose(1, 2, 0))
