@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError, DataError
 from ..terms.population import aliased_columns
-from .optimise import optimise
 from .influence import hat_values
+from .optimise import optimise
 from .predict import coefficient_shifts, effects_sum
 from .problem import make_problem
 from .simulate import source
@@ -260,7 +260,7 @@ def _marginal_roots(fit: MixedFit) -> list[tuple[Codes, Matrix]]:
             f'kind="residual_trans" needs the covariance matrix of rows that share effects, here {sizes.max()} x '
             f'{sizes.max()}: use kind="residual"'
         )
-    noise = 1.0 / fit.root_weights ** 2
+    noise = 1.0 / fit.root_weights**2
     blocks = []
     for rows in np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1]):
         part = root[rows]
