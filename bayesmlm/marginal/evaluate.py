@@ -10,7 +10,7 @@ backwards; the adjoint of A for log|M| alone is Lambda M^-1 Lambda', the conditi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,11 +61,16 @@ class Stage:
 class Adjoint:
     """Derivatives of a function of log|M| and of what is left, by the relative factors and by the cross products.
 
-    ``factors``: (k, k) for each factor of the plan; ``own``: for each factor the (k, k, J) blocks of levels.
+    ``factors``: (k, k) for each factor of the plan; ``own``: for each factor the (k, k, J) blocks of levels. Asked
+    for in full also ``crosses`` and ``wides``, as in `Statistics` (of a sparse one the entries, (k, m)), and
+    ``dense`` (w, w).
     """
 
     factors: tuple[Matrix, ...]
     own: tuple[Stack, ...]
+    crosses: Mapping[tuple[int, int], Stack]
+    wides: tuple[NDArray[np.float64], ...]
+    dense: Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +132,10 @@ class Factorisation:
     def conditional_blocks(self) -> tuple[Stack, ...]:
         """For each factor (k, k, J): the blocks of levels of Lambda M^-1 Lambda' (times sigma^2: Var(b | y, beta))."""
         return _backward(self, 1.0, np.zeros_like(self.rest)).own
+
+    def covariances(self) -> Adjoint:
+        """The elements of Lambda M^-1 Lambda' that meet those of Z'WZ, as the derivatives of log|M| by these."""
+        return _backward(self, 1.0, np.zeros_like(self.rest), full=True)
 
     def effects(self) -> tuple[Stack, ...]:
         """For each factor (k, J): the conditional means b of the effects at the estimated coefficients."""
@@ -211,7 +220,7 @@ def factorise(statistics: Statistics, factors: Sequence[Matrix]) -> Factorisatio
     return Factorisation(statistics, tuple(factors), tuple(stages), trailing, log_det + more, rest)
 
 
-def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix) -> Adjoint:
+def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix, full: bool = False) -> Adjoint:
     plan, last = f.plan, len(f.stages)
     by_factor: dict[int, Matrix] = {}
     by_own: dict[int, Stack] = {}
@@ -221,7 +230,7 @@ def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix) -> Adjoint:
         for t in range(len(plan.trailing)):
             by_factor[last + t], by_own[last + t] = trailing_factors[t], blocks[t]
     by_cross: dict[tuple[int, int], Stack] = {}
-    by_wide: dict[int, Stack] = {}
+    by_wide: dict[int, NDArray[np.float64]] = {}
     for i in range(last - 1, -1, -1):
         stage = f.stages[i]
         H = stage.H
@@ -229,18 +238,21 @@ def _backward(f: Factorisation, by_log_det: float, by_rest: Matrix) -> Adjoint:
         for j, C in stage.crosses.items():
             parent = plan.parents[i, j]
             by_H -= times(times(C, by_own[j][:, :, parent]), C.swapaxes(0, 1))
-            mixed = stage.wide.crossed(C, by_wide[j], parent)
+            mixed = times(C, stage.wide.met(by_wide[j], parent).swapaxes(0, 1))
             for m in range(j + 1, last):
                 mixed = mixed + times(times(C, by_cross[j, m][:, :, parent]), stage.crosses[m].swapaxes(0, 1))
             by_H -= 0.5 * (mixed + mixed.swapaxes(0, 1))
-        if i:
+        if i or full:
             _crosses_backward(f, i, by_own, by_cross, by_wide, by_dense)
         HbyH = times(H, by_H)
         inner = by_log_det * stage.A + by_H - times(stage.A, HbyH)
         by_factor[i] = 2.0 * gram(inner.swapaxes(0, 1), stage.TE)
         by_own[i] = by_log_det * H - times(HbyH, H)
     order = range(len(plan.factors))
-    return Adjoint(tuple(by_factor[i] for i in order), tuple(by_own[i] for i in order))
+    wides = tuple(by_wide[i] for i in range(last) if i in by_wide)
+    return Adjoint(
+        tuple(by_factor[i] for i in order), tuple(by_own[i] for i in order), by_cross, wides, by_dense
+    )
 
 
 def _crosses_backward(
@@ -248,22 +260,19 @@ def _crosses_backward(
     i: int,
     by_own: dict[int, Stack],
     by_cross: dict[tuple[int, int], Stack],
-    by_wide: dict[int, Stack],
+    by_wide: dict[int, NDArray[np.float64]],
     by_dense: Matrix,
 ) -> None:
     """Derivatives by the cross products of factor i, which the elimination of earlier factors has changed."""
     plan, stage = f.plan, f.stages[i]
-    wide = stage.wide
-    assert isinstance(wide, DenseWide)
-    W, H, last = wide.values, stage.H, len(f.stages)
-    HW = times(H, W)
-    to_wide = -2.0 * np.einsum("awj,wv->avj", HW, by_dense)
+    H, last = stage.H, len(f.stages)
+    to_wide = stage.wide.adjoint(H, by_dense)
     for j, C in stage.crosses.items():
         parent = plan.parents[i, j]
         HC = times(H, C)
-        to_wide -= times(HC, by_wide[j][:, :, parent])
+        to_wide -= stage.wide.lifted(HC, by_wide[j], parent)
         to_cross = -2.0 * times(HC, by_own[j][:, :, parent])
-        to_cross -= times(HW, by_wide[j][:, :, parent].swapaxes(0, 1))
+        to_cross -= times(H, stage.wide.met(by_wide[j], parent))
         for m in range(j + 1, last):
             to_cross -= times(times(H, stage.crosses[m]), by_cross[j, m][:, :, parent].swapaxes(0, 1))
         for m in range(i + 1, j):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .plan import Factor, Plan, make_plan
 from .small import by_level, sum_by
-from .wide import DenseWide, SparseWide, Wide
+from .wide import DenseWide, Pattern, SparseWide, Wide
 
 __all__ = ["Basis", "Rows", "Statistics", "collect", "prepare_rows", "with_response"]
 
@@ -242,7 +242,7 @@ def _wide(rows: Rows, i: int, right: Stack) -> Wide:
         return DenseWide(right)
     if i == 0:
         sparse = _sparse(rows, right)
-        count = np.diff(sparse.starts)
+        count = np.diff(sparse.pattern.starts)
         pairs = int((count * (count + 1) // 2).sum()) * factor.size**2
         if pairs <= min(MOST_PAIRS, factor.effects * plan.width**2 // 4):
             return sparse
@@ -275,7 +275,7 @@ def _sparse(rows: Rows, right: Stack) -> SparseWide:
     row, column = row[order], column[order]
     starts = np.searchsorted(row, np.arange(factor.levels + 1))
     entries = np.concatenate(values, axis=1)[:, order]
-    return SparseWide(row, column, entries, starts, rows.plan.width, right)
+    return SparseWide(Pattern(row, column, starts, rows.plan.width, factor.size), entries, right)
 
 
 def _trailing(rows: Rows) -> list[tuple[Factor, int, Matrix]]:

@@ -94,7 +94,8 @@ def eliminate_trailing(
     D = scale_columns(plan, factors, scale_rows(plan, factors, A, True), False)
     D[np.diag_indices(width)] += 1.0
     root, failed = lapack.dpotrf(D.T, lower=0, overwrite_a=1, clean=1)
-    assert not failed
+    if failed:  # never for weights that are not negative
+        raise np.linalg.LinAlgError("the penalised cross products are not positive definite")
     half = lapack.dtrtrs(root, scale_rows(plan, factors, B, True), lower=0, trans=1)[0]
     X = scale_rows(plan, factors, lapack.dtrtrs(root, half, lower=0, trans=0)[0], False)
     log_det = 2.0 * float(np.log(np.diag(root)).sum())

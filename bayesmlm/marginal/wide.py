@@ -18,7 +18,7 @@ from .small import by_level, gram, left, levels_last, sum_by, times, transposed_
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
-__all__ = ["DenseWide", "SparseWide", "Wide"]
+__all__ = ["DenseWide", "Pattern", "SparseWide", "Wide"]
 
 Stack = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -45,9 +45,17 @@ class DenseWide:
         moved = left(adjoint, self.values.swapaxes(0, 1))
         return np.einsum("awj,wbj->abj", self.values, moved)
 
-    def crossed(self, C: Stack, adjoint: Stack, parent: Codes) -> Stack:
-        """(k, k, J): C A[parent] W' for A (k_j, w, J_j)."""
-        return np.einsum("abj,bwj,cwj->acj", C, adjoint[:, :, parent], self.values, optimize=True)
+    def adjoint(self, H: Stack, adjoint: Matrix) -> Stack:
+        """Derivatives by W of the part of ``-sum_l W' H W`` that meets a symmetric (w, w)."""
+        return -2.0 * np.einsum("awj,wv->avj", times(H, self.values), adjoint)
+
+    def lifted(self, HC: Stack, adjoint: Stack, parent: Codes) -> Stack:
+        """H C A[parent] where W has elements, for A (k_j, w, J_j)."""
+        return times(HC, adjoint[:, :, parent])
+
+    def met(self, adjoint: Stack, parent: Codes) -> Stack:
+        """(k, k_j, J): W A[parent]' for A (k_j, w, J_j)."""
+        return times(self.values, adjoint[:, :, parent].swapaxes(0, 1))
 
     def apply(self, vectors: Matrix) -> Stack:
         """(k, r, J): W times the (w, r) ``vectors``."""
@@ -64,63 +72,129 @@ class DenseWide:
 
 
 @dataclass(frozen=True, eq=False)
-class SparseWide:
-    """Trailing effects as entries, right-hand sides ``B`` (k, r, J).
+class Pattern:
+    """Which trailing effects occur together with which levels of a chain factor.
 
-    Entry e belongs to level ``rows[e]`` (ascending) and trailing effect ``columns[e]``; ``values``: (k, m);
-    ``starts``: (J + 1,) where each level's entries begin; ``width``: number of trailing effects.
+    Entry e belongs to level ``rows[e]`` (ascending) and trailing effect ``columns[e]``; ``starts``: (J + 1,) where
+    each level's entries begin; ``width``: number of trailing effects; ``size``: k, effects of a level.
     """
 
     rows: Codes
     columns: Codes
-    values: Matrix
     starts: Codes
     width: int
+    size: int
+
+    @property
+    def levels(self) -> int:
+        """J."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def by_rows(self) -> tuple[Codes, Codes, Codes]:
+        """Compressed rows of the (J k, width) matrix of entries: places of the values (k, m), columns, row starts."""
+        counts = np.diff(self.starts)
+        pointers = np.concatenate([[0], np.cumsum(np.repeat(counts, self.size))])
+        first = pointers[self.rows * self.size] + (np.arange(len(self.rows)) - self.starts[self.rows])
+        places = first + np.arange(self.size)[:, None] * counts[self.rows]
+        indices = np.empty(self.size * len(self.rows), dtype=np.int64)
+        indices[places] = self.columns
+        return places, indices, pointers
+
+    @cached_property
+    def pairs(self) -> tuple[Codes, Codes]:
+        """For every level all pairs of its entries, the second not after the first: two arrays of entries."""
+        reach = np.arange(len(self.rows)) - self.starts[self.rows] + 1
+        first = np.repeat(np.arange(len(self.rows)), reach)
+        begin = np.cumsum(reach) - reach
+        second = np.arange(len(first)) - np.repeat(begin, reach) + np.repeat(self.starts[self.rows], reach)
+        return first, second
+
+    @cached_property
+    def pair_columns(self) -> tuple[Codes, Codes, Codes]:
+        """Compressed columns of the (width^2, J k^2) matrix of products: places of the products (k, k, pairs), rows,
+        column starts."""
+        k, count = self.size, np.diff(self.starts)
+        first, second = self.pairs
+        size = count * (count + 1) // 2
+        target = self.columns[first] * self.width + self.columns[second]
+        pointers = np.concatenate([[0], np.cumsum(np.repeat(size, k * k))])
+        offset = np.repeat(pointers[np.arange(self.levels) * k * k], size)
+        within = np.arange(len(first)) - np.repeat(np.cumsum(size) - size, size)
+        block = np.arange(k * k).reshape(k, k, 1)
+        places = offset + within + block * np.repeat(size, size)
+        indices = np.empty(len(first) * k * k, dtype=np.int64)
+        indices[places] = target
+        return places, indices, pointers
+
+
+@dataclass(frozen=True, eq=False)
+class SparseWide:
+    """Trailing effects as entries of a ``pattern`` with ``values`` (k, m), right-hand sides ``B`` (k, r, J)."""
+
+    pattern: Pattern
+    values: Matrix
     B: Stack
+
+    @property
+    def rows(self) -> Codes:
+        """(m,) level of each entry."""
+        return self.pattern.rows
+
+    @property
+    def columns(self) -> Codes:
+        """(m,) trailing effect of each entry."""
+        return self.pattern.columns
+
+    @property
+    def width(self) -> int:
+        """Number of trailing effects."""
+        return self.pattern.width
 
     @cached_property
     def matrix(self) -> csr_array:
         """(J k, width): the entries as a sparse matrix, level by level."""
         from scipy.sparse import csr_array
 
-        k, levels = self.values.shape[0], self.B.shape[2]
-        counts = np.repeat(np.diff(self.starts), k)
-        pointers = np.concatenate([[0], np.cumsum(counts)])
-        place = pointers[self.rows * k] + (np.arange(len(self.rows)) - self.starts[self.rows])
-        data, indices = np.empty(k * len(self.rows)), np.empty(k * len(self.rows), dtype=np.int32)
-        for a in range(k):
-            at = place + a * np.diff(self.starts)[self.rows]
-            data[at], indices[at] = self.values[a], self.columns
-        return csr_array((data, indices, pointers), shape=(levels * k, self.width))
+        places, indices, pointers = self.pattern.by_rows
+        data = np.empty(self.values.size)
+        data[places] = self.values
+        return csr_array((data, indices, pointers), shape=(len(pointers) - 1, self.width))
 
     @cached_property
     def pairs(self) -> csc_array:
         """(width^2, J k^2): what the elements of H_l contribute to the lower triangle of W' H W."""
         from scipy.sparse import csc_array
 
-        k, levels = self.values.shape[0], self.B.shape[2]
-        count = np.diff(self.starts)
-        # For entry e of a level: all entries of the level up to e.
-        reach = np.arange(len(self.rows)) - self.starts[self.rows] + 1
-        first = np.repeat(np.arange(len(self.rows)), reach)
-        begin = np.cumsum(reach) - reach
-        second = np.arange(len(first)) - np.repeat(begin, reach) + np.repeat(self.starts[self.rows], reach)
-        target = self.columns[first] * self.width + self.columns[second]
-        size = count * (count + 1) // 2
-        if k == 1:
-            data = self.values[0, first] * self.values[0, second]
-            pointers = np.concatenate([[0], np.cumsum(size)])
-            return csc_array((data, target, pointers), shape=(self.width**2, levels))
-        pointers = np.concatenate([[0], np.cumsum(np.repeat(size, k * k))])
-        offset = np.repeat(pointers[np.arange(levels) * k * k], size)
-        within = np.arange(len(first)) - np.repeat(np.cumsum(size) - size, size)
-        data, indices = np.empty(len(first) * k * k), np.empty(len(first) * k * k, dtype=np.int64)
-        for a in range(k):
-            for b in range(k):
-                at = offset + within + (a * k + b) * np.repeat(size, size)
-                data[at] = self.values[a, first] * self.values[b, second]
-                indices[at] = target
-        return csc_array((data, indices, pointers), shape=(self.width**2, levels * k * k))
+        first, second = self.pattern.pairs
+        places, indices, pointers = self.pattern.pair_columns
+        data = np.empty(places.size)
+        data[places] = self.values[:, None, first] * self.values[None, :, second]
+        return csc_array((data, indices, pointers), shape=(self.width**2, len(pointers) - 1))
+
+    def adjoint(self, H: Stack, adjoint: Matrix) -> Matrix:
+        """See `DenseWide.adjoint`; (k, m), for the entries."""
+        first, second = self.pattern.pairs
+        rows, columns, count = self.rows, self.columns, len(self.rows)
+        products = adjoint[columns[first], columns[second]]
+        out = np.empty_like(self.values)
+        for a, values in enumerate(self.values):
+            out[a] = np.bincount(first, weights=values[second] * products, minlength=count)
+            out[a] += np.bincount(second, weights=values[first] * products, minlength=count)
+            out[a] -= values * adjoint[columns, columns]
+            out[a] += np.einsum("rm,rm->m", self.B[a][:, rows], adjoint[self.width :, columns])
+        return -2.0 * np.einsum("abm,bm->am", H[:, :, rows], out)
+
+    def lifted(self, HC: Stack, adjoint: Stack, parent: Codes) -> Matrix:
+        """See `DenseWide.lifted`; (k, m), for the entries."""
+        rows = self.rows
+        return np.einsum("abm,bm->am", HC[:, :, rows], adjoint[:, self.columns, parent[rows]])
+
+    def met(self, adjoint: Stack, parent: Codes) -> Stack:
+        """See `DenseWide.met`."""
+        at = adjoint[:, self.columns, parent[self.rows]]
+        sums = sum_by(self.rows, self.values[:, None] * at[None], self.B.shape[2])
+        return sums + np.einsum("arj,brj->abj", self.B, adjoint[:, self.width :, parent])
 
     def weighted_gram(self, H: Stack, K: Stack) -> Matrix:
         """See `DenseWide.weighted_gram`."""
@@ -165,17 +239,6 @@ class SparseWide:
         moved = left(adjoint[width:, width:], self.B.swapaxes(0, 1))
         return corner + mixed + mixed.swapaxes(0, 1) + np.einsum("arj,rbj->abj", self.B, moved)
 
-    def crossed(self, C: Stack, adjoint: Stack, parent: Codes) -> Stack:
-        """See `DenseWide.crossed`."""
-        k, _, levels = self.B.shape
-        size = adjoint.shape[0]
-        at = adjoint[:, self.columns, parent[self.rows]]
-        product = np.einsum("bm,am->bam", at, self.values)
-        sums = sum_by(self.rows, product, levels)
-        sums = sums + np.einsum("brj,arj->baj", adjoint[:, self.width :, parent], self.B)
-        assert sums.shape == (size, k, levels)
-        return np.einsum("abj,bcj->acj", C, sums)
-
     def apply(self, vectors: Matrix) -> Stack:
         """See `DenseWide.apply`."""
         trailing = levels_last(self.matrix @ vectors[: self.width], self.values.shape[0])
@@ -187,7 +250,7 @@ class SparseWide:
 
     def with_right_hand_sides(self, B: Stack) -> SparseWide:
         """See `DenseWide.with_right_hand_sides`."""
-        new = SparseWide(self.rows, self.columns, self.values, self.starts, self.width, B)
+        new = SparseWide(self.pattern, self.values, B)
         for name in ("matrix", "pairs"):
             if name in self.__dict__:
                 new.__dict__[name] = self.__dict__[name]
