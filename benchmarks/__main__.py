@@ -1,4 +1,4 @@
-"""``python -m benchmarks [lmer] [bayes] [--quick] [--huge]``: run, print the tables, write benchmarks/results/.
+"""``python -m benchmarks [lmer] [glmer] [bayes] [--quick] [--huge]``: run, print the tables, write benchmarks/results/.
 
 Peers that are not installed are left out, and named. What is measured, and how: docs/benchmarks.md.
 """
@@ -12,23 +12,24 @@ from . import cases, machine, plots, report
 from .run import Settings, missing_peers, run
 
 RESULTS = Path(__file__).parent / "results"
+PARTS = {"lmer": cases.lmer_cases, "glmer": cases.glmer_cases, "bayes": cases.bayes_cases}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     options = parse(arguments)
-    for part in options.parts or ["lmer", "bayes"]:
+    for part in options.parts or list(PARTS):
         measure(part, options)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=["lmer", "bayes", []], help="all, if none is named")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all, if none is named")
     parser.add_argument("--quick", action="store_true", help="the smallest models, one turn each")
     parser.add_argument("--huge", action="store_true", help="also 10^7 rows (bayes; needs about 24 GiB)")
     parser.add_argument("--cases", nargs="*", help="only the cases of these names")
-    parser.add_argument("--rounds", type=int, help="turns of each peer (lmer: 4, bayes: 3)")
+    parser.add_argument("--rounds", type=int, help="turns of each peer (bayes: 3, others: 4)")
     parser.add_argument("--threads", type=int, default=1, help="threads of BLAS, for all peers alike (1)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
     return parser.parse_args(arguments)
@@ -36,7 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def measure(part: str, options: argparse.Namespace) -> None:
     """One part: run, compare, write."""
-    chosen = cases.lmer_cases() if part == "lmer" else cases.bayes_cases()
+    chosen = PARTS[part]()
     if options.huge and part == "bayes":
         chosen.append(cases.huge_case())
     if options.quick:
@@ -55,7 +56,7 @@ def measure(part: str, options: argparse.Namespace) -> None:
 
 def settings(part: str, options: argparse.Namespace) -> Settings:
     """How often everybody is asked. Ten seconds of fits are enough to see the best one of a mixed model."""
-    turns, budget = (4, 10.0) if part == "lmer" else (3, 600.0)
+    turns, budget = (3, 600.0) if part == "bayes" else (4, 10.0)
     return Settings(1 if options.quick else options.rounds or turns, budget, threads=options.threads)
 
 

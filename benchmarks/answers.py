@@ -8,14 +8,15 @@ from typing import Any
 from .run import Record
 
 CRITERION = 1e-2
-"""How far a REML criterion may lie from the reference's: differences in likelihood ratios that nobody can see."""
+"""How far a criterion (REML, or -2 log likelihood) may lie from the reference's: differences in likelihood ratios that
+nobody can see."""
 BETA = 0.01
 """How far a coefficient may lie from the reference's, in standard errors."""
 MEAN = 0.25
 """How far a posterior mean may lie from the reference's, in posterior standard deviations: with 700 effective draws on
 both sides the Monte Carlo error of the difference is 0.053 of them, and some dozen parameters are compared."""
 
-REFERENCES = ("lme4", "brms")
+REFERENCES = ("lme4", "glmmTMB", "brms")
 
 
 def mistakes(records: list[Record]) -> dict[str, str]:
@@ -25,7 +26,7 @@ def mistakes(records: list[Record]) -> dict[str, str]:
     if not answered:
         return {}
     reference = next((r for r in answered if r.peer in REFERENCES), answered[0])
-    judge = mixed_model_mistake if reference.case.part == "lmer" else posterior_mistake
+    judge = posterior_mistake if reference.case.part == "bayes" else mixed_model_mistake
     found = {r.peer: judge(r.answers[-1], reference.answers[-1]) for r in answered if r is not reference}
     return {peer: words for peer, words in found.items() if words is not None}
 
@@ -34,7 +35,7 @@ def mixed_model_mistake(answer: Mapping[str, Any], reference: Mapping[str, Any])
     """Criterion and, where lme4 gives the standard errors, coefficients; those come in the same order from all."""
     difference = answer["criterion"] - reference["criterion"]
     if not abs(difference) <= CRITERION:
-        return f"REML criterion off by {difference:.3g}"
+        return f"criterion off by {difference:.3g}"
     se = reference.get("se")
     if se is None:
         return None

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-Part = Literal["lmer", "bayes"]
+Part = Literal["lmer", "glmer", "bayes"]
 
 EVERYONE = ("bayesmlm", "lme4", "statsmodels", "interlace", "bossanova")
 QUICK_ONES = ("bayesmlm", "lme4", "interlace")
 QUICKEST = ("bayesmlm", "lme4")
+LAPLACE = ("bayesmlm", "lme4", "glmmTMB")
 BAYESIANS = ("bayesmlm", "brms", "bambi+nutpie", "bambi+pymc", "bambi+numpyro", "numpyro")
 SLOPES = "y ~ x + (x | g)"
+YES_NO = "y ~ x + (1 | g)"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Data made from a seed: ``slopes`` (`SLOPES`, ``groups`` groups) or ``crossed`` (500 subjects x 200 items)."""
+    """Data made from a seed: ``slopes`` (`SLOPES`, ``groups`` groups), ``crossed`` (500 subjects x 200 items) or
+    ``yes_no`` (`YES_NO`)."""
 
-    kind: Literal["slopes", "crossed"]
+    kind: Literal["slopes", "crossed", "yes_no"]
     rows: int
     groups: int = 0
 
@@ -69,6 +72,40 @@ def lmer(
 ) -> Case:
     """A case of the first part; its data are the data set of its name, if none are given."""
     return Case(name, "lmer", formula, source or name, peers, **{"limit": 30, **about})
+
+
+def glmer_cases() -> list[Case]:
+    """Generalised mixed models by Laplace's approximation, each tool with its default control."""
+    cbpp = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    ticks = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | INDEX) + (1 | LOCATION)"
+    verbal = "r2 ~ Anger + Gender + btype + situ + mode + (1 | id) + (1 | item)"
+    many = Simulated("yes_no", 1_000_000, 10_000)
+    return [
+        glmer("cbpp", cbpp, LAPLACE, quick=True),
+        glmer("Contraception", "use ~ age + urban + livch + (1 | district)", LAPLACE, quick=True),
+        glmer("grouseticks", ticks, LAPLACE, family="poisson"),
+        glmer("VerbAgg", verbal, LAPLACE),
+        glmer("Salamanders", "count ~ spp + mined + (1 | site)", ("bayesmlm", "glmmTMB"), family="nbinom2"),
+        glmer("10^6 rows, 10^4 groups", YES_NO, ("bayesmlm",), many, memory=True, limit=600),
+        *(
+            glmer(
+                f"{10 * j} rows, {j} groups", YES_NO, QUICKEST, Simulated("yes_no", 10 * j, j), sweep="groups"
+            )
+            for j in (100, 1000, 10_000)
+        ),
+        glmer(
+            "10^6 rows, 10^5 groups", YES_NO, ("bayesmlm",), Simulated("yes_no", 10**6, 10**5), sweep="groups"
+        ),
+    ]
+
+
+def glmer(
+    name: str, formula: str, peers: tuple[str, ...], source: Simulated | None = None, **about: Any
+) -> Case:
+    """A case of the second part, binomial unless another family is named."""
+    return Case(
+        name, "glmer", formula, source or name, peers, **{"family": "binomial", "limit": 120, **about}
+    )
 
 
 def bayes_cases() -> list[Case]:
@@ -125,6 +162,9 @@ def simulate(source: Simulated) -> pd.DataFrame:
         y = 1 + 0.5 * x + 0.8 * rng.normal(size=500)[s] + 0.6 * rng.normal(size=200)[i] + e
         return pd.DataFrame({"y": y, "x": x, "s": s, "i": i})
     g = np.arange(n) % source.groups
+    if source.kind == "yes_no":
+        eta = 0.3 + 0.5 * x + rng.normal(size=source.groups)[g]
+        return pd.DataFrame({"y": (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int), "x": x, "g": g})
     b = rng.normal(size=(source.groups, 2)) @ np.array([[0.8, 0.2], [0.0, 0.4]])
     return pd.DataFrame({"y": 1 + b[g, 0] + (0.5 + b[g, 1]) * x + e, "x": x, "g": g})
 

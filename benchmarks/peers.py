@@ -65,6 +65,11 @@ PEERS = {
         Peer("interlace", "python", "interlace", ("peer_interlace.py",)),
         Peer("bossanova", "python", "bossanova", ("peer_bossanova.py",)),
     ),
+    "glmer": (
+        Peer("bayesmlm", "ours", "bayesmlm", ("peer_bayesmlm_glmer.py",)),
+        Peer("lme4", "R", "lme4", ("peer_lme4.R",)),
+        Peer("glmmTMB", "R", "glmmTMB", ("peer_glmmTMB.R",)),
+    ),
     "bayes": (
         Peer("bayesmlm", "ours", "bayesmlm", ("peer_bayesmlm_bayes.py",)),
         Peer("brms", "R", "brms", ("peer_brms.R",)),

@@ -15,6 +15,11 @@ LMER_WORDS = (
     "Seconds of the fastest fit in a warm process, and in brackets bayesmlm's seconds divided by them: below 1, "
     "bayesmlm is faster. Criterion and coefficients are compared with lme4's in the same run; † marks a wrong answer."
 )
+GLMER_WORDS = (
+    "Seconds of the fastest fit in a warm process, and in brackets bayesmlm's seconds divided by them: below 1, "
+    "bayesmlm is faster. -2 log likelihood and coefficients are compared with R's in the same run; † marks a wrong "
+    "answer."
+)
 BAYES_WORDS = (
     "4 chains, 1000 warm-up iterations and 1000 draws each. *Fresh*: from the start of a process, nothing compiled "
     "before, to the summary; *fresh again*: a later process, with the compiled programs of the first on disk. "
@@ -23,6 +28,13 @@ BAYES_WORDS = (
     "parameters; *by clock*: per second that the sampler itself reports. *Times*: bayesmlm's ESS per second divided by "
     "this one's. Posterior means are compared with brms's in the same run; † marks a wrong answer."
 )
+
+ABOUT = {
+    "lmer": ("Linear mixed models, REML", LMER_WORDS),
+    "glmer": ("Generalised mixed models, Laplace's approximation", GLMER_WORDS),
+    "bayes": ("Bayesian models, NUTS", BAYES_WORDS),
+}
+"""Title and words of each part."""
 
 
 def write(part: str, records: list[Record], machine: list[str], missing: dict[str, str], folder: Path) -> str:
@@ -84,13 +96,12 @@ def clock_rate(record: Record) -> float | None:
 
 def markdown(part: str, records: list[Record], machine: list[str], missing: dict[str, str]) -> str:
     """The whole report of one part."""
-    body = lmer_tables(records) if part == "lmer" else bayes_tables(records)
+    body = bayes_tables(records) if part == "bayes" else lmer_tables(records)
     wrong = [f"- † {r.case.name}, {r.peer}: {words}." for r, words in judged(records) if words]
     absent = [f"- {peer} was not measured: {why}." for peer, why in missing.items()]
-    title = "Linear mixed models, REML" if part == "lmer" else "Bayesian models, NUTS"
+    title, words = ABOUT[part]
     swept = any(record.case.sweep for record in records)
     picture = f"![Cost against rows and groups]({part}.png)" if swept else ""
-    words = LMER_WORDS if part == "lmer" else BAYES_WORDS
     lines = [f"# {title}", "", *machine, "", words, "", *body, "", *wrong, *absent, "", picture]
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
 

@@ -139,8 +139,10 @@ def as_task(case: Case, data: pd.DataFrame, folder: Path) -> dict[str, Any]:
     data.to_csv(path, index=False)
     factors = [name for name in data if isinstance(data[name].dtype, pd.CategoricalDtype)]
     task = {"data": str(path), "factors": factors, "formula": case.formula, "family": case.family}
+    if case.part != "bayes":
+        return task
     response = data[case.formula.split("~")[0].strip()].to_numpy(dtype=float)
-    return task | ({"prior": brms_scales(response, case.family)} if case.part == "bayes" else {})
+    return task | {"prior": brms_scales(response, case.family)}
 
 
 def brms_scales(y: Any, family: str) -> dict[str, float]:

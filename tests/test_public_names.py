@@ -89,11 +89,6 @@ def test_arguments_of_brms_that_would_change_the_result_are_refused(name):
         bm.brm("y ~ x", data={"y": [1.0], "x": [2.0]}, **{name: True})
 
 
-def test_glmer_says_that_it_is_not_there():
-    with pytest.raises(bm.BayesmlmError, match=r"glmer\(\) is not available yet"):
-        bm.glmer("y ~ x + (1 | g)", data={})
-
-
 @pytest.mark.filterwarnings("ignore::bayesmlm.ConvergenceWarning")
 def test_everything_long_can_be_silent(capsys):
     data = {"y": [1.0, 2.0, 1.5, 0.5, 2.5, 1.0], "x": [0.0, 1.0, 0.5, -1.0, 2.0, 0.2]}

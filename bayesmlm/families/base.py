@@ -52,8 +52,9 @@ class Family:
 
     Density functions are elementwise JAX code over rows. ``parameters`` maps each distributional parameter to
     its value on the natural scale; for stability ``mu`` of a family with a ``mu`` link is also given on the
-    link scale as ``parameters["eta"]`` (always the linear predictor). ``extra`` holds what the additions
-    supply (``trials``). All broadcast to the rows of ``y``.
+    link scale as ``parameters["eta"]`` (always the linear predictor), and a probability that is predicted with
+    the logit link as ``parameters["logit_zi"]``: see `links.natural_parameters`. ``extra`` holds what the
+    additions supply (``trials``). All broadcast to the rows of ``y``.
 
     - ``log_kernel(y, parameters, extra, link) -> (n,)``; ``link`` is mu's link name. The log density less
       ``log_base_measure``; minus infinity where mu is outside its range (possible with links such as
@@ -65,6 +66,8 @@ class Family:
     - ``mean(parameters, extra) -> (n,)``: E(y); ``variance(parameters, extra) -> (n,)``: Var(y); both also
       work on numpy arrays
     - ``cdf(y, parameters, extra) -> (n,)``: P(Y <= y), or None
+
+    ``log_kernel`` has derivatives up to the third order by linear predictors: finite wherever the density is.
 
     JAX functions are to be called inside ``jax.enable_x64(True)``.
     """

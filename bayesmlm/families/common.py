@@ -11,17 +11,22 @@ from .links import LINKS
 
 __all__ = [
     "COUNT",
+    "HU",
+    "INVERSE_SQUARE",
     "LOG_NORMAL",
     "NU",
     "PHI",
     "POSITIVE",
     "PROBABILITY",
+    "PROBABILITY_WITHOUT_LOG",
     "REAL",
     "SHAPE",
     "SIGMA",
+    "ZI",
     "draw_poisson",
     "guarded",
     "log_density_of_normal",
+    "log_odds_pair",
     "mu",
     "shape_of",
 ]
@@ -35,7 +40,9 @@ REAL = ("identity", "log", "inverse", "softplus", "squareplus", *_TO_UNIT_INTERV
 LOG_NORMAL = ("identity", "inverse")
 POSITIVE = ("log", "identity", "inverse", "softplus", "squareplus")
 COUNT = ("log", "identity", "sqrt", "softplus", "squareplus")
-PROBABILITY = (*_TO_UNIT_INTERVAL, "identity", "log")
+PROBABILITY_WITHOUT_LOG = (*_TO_UNIT_INTERVAL, "identity")
+PROBABILITY = (*PROBABILITY_WITHOUT_LOG, "log")
+INVERSE_SQUARE = ("1/mu^2", "inverse", "identity", "log", "softplus", "squareplus")
 
 _SCALE_LINKS = ("log", "identity", "softplus", "squareplus")
 SIGMA = DistributionalParameter(
@@ -50,6 +57,21 @@ NU = DistributionalParameter(
     default_prior="gamma(2, 0.1)",
     default_prior_predicted="normal(2.7, 0.8)",
 )
+
+
+def _zero_probability(name: str) -> DistributionalParameter:
+    return DistributionalParameter(
+        name,
+        ("logit", "identity"),
+        lower=0.0,
+        upper=1.0,
+        default_prior="beta(1, 1)",
+        default_prior_predicted="logistic(0, 1)",
+    )
+
+
+ZI = _zero_probability("zi")
+HU = _zero_probability("hu")
 
 
 def mu(
@@ -75,6 +97,15 @@ def guarded(value: Array, eta: Array, link: str, lower: float, upper: float, clo
     if not closed:
         inside = inside & (natural != lower) & (natural != upper)
     return jnp.where(inside, value, -jnp.inf)
+
+
+def log_odds_pair(p: Values, name: str) -> tuple[Array, Array]:
+    """log(q) and log(1 - q) of the probability ``q = p[name]``: by its linear predictor where the link is logit, so
+    that neither loses digits. Minus infinity, with gradient zero, where q or 1 - q is not positive."""
+    logit, plain = LINKS["logit"], LINKS["identity"]
+    if (eta := p.get(f"logit_{name}")) is not None:
+        return logit.log_mu(eta), logit.log_complement(eta)
+    return plain.log_mu(p[name]), plain.log_complement(p[name])
 
 
 def log_density_of_normal(z: Array, sigma: Array) -> Array:

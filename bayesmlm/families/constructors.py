@@ -13,12 +13,22 @@ __all__ = [
     "Beta",
     "Gamma",
     "bernoulli",
+    "beta_binomial",
     "binomial",
+    "exponential",
     "gaussian",
+    "geometric",
+    "hurdle_negbinomial",
+    "hurdle_poisson",
+    "inverse_gaussian",
     "lognormal",
+    "nbinom1",
     "negbinomial",
     "poisson",
     "student",
+    "zero_inflated_binomial",
+    "zero_inflated_negbinomial",
+    "zero_inflated_poisson",
 ]
 
 
@@ -43,6 +53,16 @@ def Gamma(link: str = "inverse", link_shape: str = "log") -> Family:  # noqa: N8
     return brmsfamily("gamma", link, link_shape=link_shape)
 
 
+def exponential(link: str = "log") -> Family:
+    """Positive responses with a constant hazard, such as waiting times."""
+    return brmsfamily("exponential", link)
+
+
+def inverse_gaussian(link: str = "1/mu^2", link_shape: str = "log") -> Family:
+    """Positive responses with a long right tail (R: ``inverse.gaussian``)."""
+    return brmsfamily("inverse.gaussian", link, link_shape=link_shape)
+
+
 def Beta(link: str = "logit", link_phi: str = "log") -> Family:  # noqa: N802
     """Proportions strictly between 0 and 1."""
     return brmsfamily("beta", link, link_phi=link_phi)
@@ -58,6 +78,11 @@ def binomial(link: str = "logit") -> Family:
     return brmsfamily("binomial", link)
 
 
+def beta_binomial(link: str = "logit", link_phi: str = "log") -> Family:
+    """Numbers of successes out of ``trials()`` that vary more than binomial ones."""
+    return brmsfamily("beta_binomial", link, link_phi=link_phi)
+
+
 def poisson(link: str = "log") -> Family:
     """Counts whose variance is their mean."""
     return brmsfamily("poisson", link)
@@ -66,3 +91,38 @@ def poisson(link: str = "log") -> Family:
 def negbinomial(link: str = "log", link_shape: str = "log") -> Family:
     """Counts whose variance is larger than their mean."""
     return brmsfamily("negbinomial", link, link_shape=link_shape)
+
+
+def nbinom1(link: str = "log", link_phi: str = "log") -> Family:
+    """Counts whose variance is their mean times 1 + phi. glmmTMB's family; brms has none like it."""
+    return brmsfamily("nbinom1", link, link_phi=link_phi)
+
+
+def geometric(link: str = "log") -> Family:
+    """Counts whose variance is mu + mu²: `negbinomial` with shape 1."""
+    return brmsfamily("geometric", link)
+
+
+def zero_inflated_poisson(link: str = "log", link_zi: str = "logit") -> Family:
+    """Poisson counts, some of which are replaced by 0."""
+    return brmsfamily("zero_inflated_poisson", link, link_zi=link_zi)
+
+
+def zero_inflated_negbinomial(link: str = "log", link_shape: str = "log", link_zi: str = "logit") -> Family:
+    """Negative binomial counts, some of which are replaced by 0."""
+    return brmsfamily("zero_inflated_negbinomial", link, link_shape=link_shape, link_zi=link_zi)
+
+
+def zero_inflated_binomial(link: str = "logit", link_zi: str = "logit") -> Family:
+    """Numbers of successes out of ``trials()``, some of which are replaced by 0."""
+    return brmsfamily("zero_inflated_binomial", link, link_zi=link_zi)
+
+
+def hurdle_poisson(link: str = "log", link_hu: str = "logit") -> Family:
+    """Zeros of probability hu, and else Poisson counts that are not 0."""
+    return brmsfamily("hurdle_poisson", link, link_hu=link_hu)
+
+
+def hurdle_negbinomial(link: str = "log", link_shape: str = "log", link_hu: str = "logit") -> Family:
+    """Zeros of probability hu, and else negative binomial counts that are not 0."""
+    return brmsfamily("hurdle_negbinomial", link, link_shape=link_shape, link_hu=link_hu)

@@ -37,7 +37,8 @@ def _family_row(record: Family) -> tuple[str, ...]:
 def _parameter_row(p: DistributionalParameter) -> tuple[str, ...]:
     families = [record.name for record in FAMILIES.values() if p in record.parameters]
     prior = "`student_t(3, 0, S)`" if p.default_prior == "scale" else f"`{p.default_prior}`"
-    return f"`{p.name}`", _code(families), f"greater than {p.lower:g}", _code(p.links), prior
+    bounds = f"greater than {p.lower:g}" if p.upper is None else f"from {p.lower:g} to {p.upper:g}"
+    return f"`{p.name}`", _code(families), bounds, _code(p.links), prior
 
 
 def _code(names: Iterable[str]) -> str:

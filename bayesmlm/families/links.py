@@ -7,7 +7,7 @@ accuracy, and ``log_mu``/``log_complement`` stay finite where mu or 1 - mu would
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from math import inf, pi
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LINKS", "Link", "numpy_of"]
+__all__ = ["LINKS", "Link", "natural_parameters", "numpy_of"]
 
 Array = Any
 Function = Callable[[Array], Array]
@@ -157,9 +157,14 @@ def _inverse_cubic(y: Array) -> Array:
     return scale * xp.sinh(xp.arcsinh(3 * y / (_LINEAR * scale)) / 3)
 
 
-def _inverse_cloglog(x: Array) -> Array:
+def _hazard(x: Array) -> Array:
+    """exp(x), stopped where exp(-exp(x)) is 0 anyway, so that no derivative is zero times infinity."""
     xp = numpy_of(x)
-    return -xp.expm1(-xp.exp(x))
+    return xp.exp(xp.where(x < 7.0, x, 7.0))
+
+
+def _inverse_cloglog(x: Array) -> Array:
+    return -numpy_of(x).expm1(-_hazard(x))
 
 
 def _cloglog(mu: Array) -> Array:
@@ -169,7 +174,7 @@ def _cloglog(mu: Array) -> Array:
 
 def _log_inverse_cloglog(x: Array) -> Array:
     # Far below zero, 1 - exp(-e^x) = e^x - e^2x / 2 + ...
-    return _where(x < -30, x, lambda z: z - _exp(z) / 2, lambda z: _log1m_exp(-_bounded_exp(z)), -30.0, 0.0)
+    return _where(x < -30, x, lambda z: z - _exp(z) / 2, lambda z: _log1m_exp(-_hazard(z)), -30.0, 0.0)
 
 
 def _bounded_exp(x: Array) -> Array:
@@ -260,9 +265,20 @@ LINKS: dict[str, Link] = {
             "1/mu^2",
             lambda mu: 1.0 / mu**2,
             lambda x: 1.0 / numpy_of(x).sqrt(x),
-            _POSITIVE,
+            _REAL,  # not a number for a negative linear predictor: densities must be guarded
             lambda x: _safe_log(x, -0.5),
         ),
     )
 }
 """Every link of brms by name."""
+
+
+def natural_parameters(etas: Mapping[str, Array], links: Mapping[str, str]) -> dict[str, Array]:
+    """What a family's functions take, from linear predictors by parameter (mu among them) and their links.
+
+    Each parameter on its natural scale; mu's linear predictor as ``eta``; and for any other parameter with a logit
+    link its linear predictor as ``logit_<name>``, since 1 - zi has no digits left when zi is rounded to 1.
+    """
+    natural = {name: LINKS[links[name]].inverse(eta) for name, eta in etas.items()}
+    logits = {f"logit_{name}": eta for name, eta in etas.items() if name != "mu" and links[name] == "logit"}
+    return {**natural, **logits, "eta": etas["mu"]}

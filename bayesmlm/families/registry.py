@@ -7,9 +7,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from .base import Family, FamilyError
-from .binary import BERNOULLI, BINOMIAL
+from .binary import BERNOULLI, BETA_BINOMIAL, BINOMIAL
 from .continuous import BETA, GAMMA, GAUSSIAN, LOGNORMAL, STUDENT
-from .count import NEGBINOMIAL, POISSON
+from .count import GEOMETRIC, NBINOM1, NEGBINOMIAL, POISSON
+from .hurdle import HURDLE_NEGBINOMIAL, HURDLE_POISSON
+from .positive import EXPONENTIAL, INVERSE_GAUSSIAN
+from .zero_inflated import ZERO_INFLATED_BINOMIAL, ZERO_INFLATED_NEGBINOMIAL, ZERO_INFLATED_POISSON
 
 if TYPE_CHECKING:
     from ..formula.nodes import Node
@@ -23,25 +26,41 @@ FAMILIES: dict[str, Family] = {
         STUDENT,
         LOGNORMAL,
         GAMMA,
+        EXPONENTIAL,
+        INVERSE_GAUSSIAN,
         BETA,
         BERNOULLI,
         BINOMIAL,
+        BETA_BINOMIAL,
         POISSON,
         NEGBINOMIAL,
+        NBINOM1,
+        GEOMETRIC,
+        ZERO_INFLATED_POISSON,
+        ZERO_INFLATED_NEGBINOMIAL,
+        ZERO_INFLATED_BINOMIAL,
+        HURDLE_POISSON,
+        HURDLE_NEGBINOMIAL,
     )
 }
-"""The families that can be fitted, by brms's name, with their default links."""
+"""The families that can be fitted, by brms's name (nbinom1: glmmTMB's), with their default links."""
 
-ALIASES = {"normal": "gaussian"}
+ALIASES = {
+    "normal": "gaussian",
+    "inverse_gaussian": "inverse.gaussian",
+    # glmmTMB's names
+    "nbinom2": "negbinomial",
+    "betabinomial": "beta_binomial",
+    "beta_family": "beta",
+}
 """Other names of families. Case never matters: ``Gamma`` is ``gamma``, ``Beta`` is ``beta``."""
 
 _LATER = """
-acat asym_laplace beta_binomial categorical com_poisson cox cratio cumulative custom dirichlet dirichlet2
-dirichlet_multinomial discrete_weibull exgaussian exponential frechet gen_extreme_value geometric
-hurdle_cumulative hurdle_gamma hurdle_lognormal hurdle_negbinomial hurdle_poisson inverse.gaussian
-logistic_normal mixture multinomial negbinomial2 shifted_lognormal skew_normal sratio von_mises weibull
-wiener xbeta zero_inflated_asym_laplace zero_inflated_beta zero_inflated_beta_binomial
-zero_inflated_binomial zero_inflated_negbinomial zero_inflated_poisson zero_one_inflated_beta
+acat asym_laplace categorical com_poisson cox cratio cumulative custom dirichlet dirichlet2
+dirichlet_multinomial discrete_weibull exgaussian frechet gen_extreme_value hurdle_cumulative hurdle_gamma
+hurdle_lognormal logistic_normal mixture multinomial negbinomial2 shifted_lognormal skew_normal sratio
+von_mises weibull wiener xbeta zero_inflated_asym_laplace zero_inflated_beta zero_inflated_beta_binomial
+zero_one_inflated_beta
 """
 LATER = frozenset(_LATER.split())
 """brms's other families: refused by name."""

@@ -16,7 +16,9 @@ from .lazy import jnp, jsp, lax
 __all__ = [
     "incomplete_beta",
     "incomplete_gamma",
+    "log_add",
     "log_gamma_ratio",
+    "log_rising",
     "stirling_remainder",
     "student_t_cdf",
     "times",
@@ -65,6 +67,25 @@ def log_gamma_ratio(x: Array, a: Array) -> Array:
     log_sum = jnp.log(x + a)
     remainder = stirling_remainder(x + a, log_sum) - stirling_remainder(x, jnp.log(x))
     return x * jnp.log1p(a / x) + a * (log_sum - 1) + remainder
+
+
+def log_rising(x: Array, log_x: Array, count: Array) -> Array:
+    """log of x (x + 1) ... (x + count - 1) for whole numbers ``count`` >= 0 and x >= 0, given with its logarithm:
+    Gamma(x + count) / Gamma(x) where x may be so small that 1/x overflows."""
+    above = log_gamma_ratio(x + 1, jnp.where(count > 0, count - 1, 0.0))
+    return jnp.where(count > 0, log_x + above, 0.0)
+
+
+# exp(x) is 0 below.
+_LOG_OF_ZERO = -746.0
+
+
+def log_add(a: Array, b: Array) -> Array:
+    """log(exp(a) + exp(b)), either of which may be minus infinity. Derivatives of every order stay finite where one
+    is far below the other, whatever its own."""
+    larger = jnp.where(a > b, a, b)
+    gap = jnp.where(a > b, b - a, a - b)
+    return larger + jnp.log1p(jnp.exp(jnp.where(gap > _LOG_OF_ZERO, gap, _LOG_OF_ZERO)))
 
 
 def incomplete_gamma(shape: Array, x: Array) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,18 @@ from ..errors import BayesmlmError
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .optimise import Evaluated
     from .problem import Evaluation
 
-__all__ = ["AllFit", "Convergence", "all_fit", "check_convergence", "criterion_hessian"]
+__all__ = [
+    "AllFit",
+    "Convergence",
+    "all_fit",
+    "check_convergence",
+    "chosen_methods",
+    "comparison",
+    "criterion_hessian",
+]
 
 Vector = NDArray[np.float64]
 
@@ -91,32 +100,15 @@ class AllFit:
 
 def all_fit(fit: MixedFit, optimizers: Sequence[str] | None = None, from_optimum: bool = False) -> AllFit:
     """See `DiagnosticMethods.all_fit`."""
-    chosen = list(METHODS) if optimizers is None else list(optimizers)
-    unknown = [name for name in chosen if name not in METHODS]
-    if unknown:
-        raise BayesmlmError(f"{unknown[0]!r} is no optimiser of all_fit(); it has {', '.join(METHODS)}")
+    chosen = chosen_methods(optimizers)
     start = fit.optimum.parameters if from_optimum else fit.problem.start
+    done = fit.optimum.problem or "converged"
     found: dict[str, tuple[Evaluation, int, float, str]] = {
-        "this fit": (
-            fit.evaluation,
-            fit.optimum.evaluations,
-            float("nan"),
-            fit.optimum.problem or "converged",
-        )
+        "this fit": (fit.evaluation, fit.optimum.evaluations, float("nan"), done)
     }
     for name in chosen:
         found[name] = _run(fit, name, start)
-    criteria = np.array([evaluation.criterion for evaluation, *_ in found.values()])
-    table = pd.DataFrame(
-        {
-            "criterion": criteria,
-            "difference": criteria - criteria.min(),
-            "evaluations": [count for _, count, *_ in found.values()],
-            "seconds": [seconds for *_, seconds, _ in found.values()],
-            "message": [message for *_, message in found.values()],
-        },
-        index=list(found),
-    )
+    table = comparison(found)
     evaluations = [evaluation for evaluation, *_ in found.values()]
     theta = np.array([fit.problem.unscaled(e.parameters) for e in evaluations])
     labels, sdcor = _deviations(fit, evaluations)
@@ -125,6 +117,30 @@ def all_fit(fit: MixedFit, optimizers: Sequence[str] | None = None, from_optimum
         pd.DataFrame(theta, index=table.index, columns=[f"theta{i + 1}" for i in range(theta.shape[1])]),
         pd.DataFrame([e.beta for e in evaluations], index=table.index, columns=list(fit.design.coefficients)),
         pd.DataFrame(sdcor, index=table.index, columns=labels),
+    )
+
+
+def chosen_methods(optimizers: Sequence[str] | None) -> list[str]:
+    """The optimisers asked for. Raises `BayesmlmError` for an unknown name."""
+    chosen = list(METHODS) if optimizers is None else list(optimizers)
+    unknown = [name for name in chosen if name not in METHODS]
+    if unknown:
+        raise BayesmlmError(f"{unknown[0]!r} is no optimiser of all_fit(); it has {', '.join(METHODS)}")
+    return chosen
+
+
+def comparison(found: Mapping[str, tuple[Evaluated, int, float, str]]) -> pd.DataFrame:
+    """`AllFit.table` of evaluations, with how many it took, seconds and messages, by name of the optimiser."""
+    criteria = np.array([evaluation.criterion for evaluation, *_ in found.values()])
+    return pd.DataFrame(
+        {
+            "criterion": criteria,
+            "difference": criteria - criteria.min(),
+            "evaluations": [count for _, count, *_ in found.values()],
+            "seconds": [seconds for *_, seconds, _ in found.values()],
+            "message": [message for *_, message in found.values()],
+        },
+        index=list(found),
     )
 
 

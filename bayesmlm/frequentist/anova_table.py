@@ -17,8 +17,9 @@ from .type_hypotheses import type_hypotheses
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
 
-__all__ = ["TermTests", "anova_table"]
+__all__ = ["TYPES", "TermTests", "anova_table", "sequential_table"]
 
 TYPES = {"1": 1, "I": 1, "2": 2, "II": 2, "3": 3, "III": 3}
 
@@ -56,11 +57,16 @@ def anova_table(fit: MixedFit, type_: Any, ddf: str) -> TermTests:
 
 
 def _sequential(fit: MixedFit) -> TermTests:
+    """lme4's table, R_X the Cholesky factor of X'V^-1 X in units of sigma^2."""
+    root = np.linalg.cholesky(np.linalg.inv(fit.evaluation.vcov_unscaled)).T
+    return sequential_table(fit, root)
+
+
+def sequential_table(fit: MixedFit | GeneralisedFit, root: NDArray[np.float64]) -> TermTests:
     """lme4's table: npar, Sum Sq, Mean Sq, F value of each term given those before it, without p values.
 
-    Sums of squares are those of R_X beta, R_X the Cholesky factor of X'V^-1 X in units of sigma^2.
+    Sums of squares are those of R_X beta, R_X (p, p) the upper triangular ``root`` of the coefficients' information.
     """
-    root = np.linalg.cholesky(np.linalg.inv(fit.evaluation.vcov_unscaled)).T
     squares: NDArray[np.float64] = (root @ fit.beta) ** 2
     assign = np.array(fit.design.assign)
     numbers = [k for k in dict.fromkeys(assign.tolist()) if k > 0]
@@ -74,6 +80,8 @@ def _sequential(fit: MixedFit) -> TermTests:
     return table
 
 
-def _named(fit: MixedFit, hypotheses: Mapping[str, NDArray[np.float64]]) -> dict[str, pd.DataFrame]:
+def _named(
+    fit: MixedFit | GeneralisedFit, hypotheses: Mapping[str, NDArray[np.float64]]
+) -> dict[str, pd.DataFrame]:
     names = list(fit.design.coefficients)
     return {label: pd.DataFrame(L, columns=names) for label, L in hypotheses.items()}

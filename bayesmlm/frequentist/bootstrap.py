@@ -17,17 +17,19 @@ from ..errors import BayesmlmError, BayesmlmWarning
 from ..messages import inform
 from .bootstrap_intervals import INTERVALS, interval
 from .r_print import format_numbers
-from .resampling import Options, leave_one_out, resampler
+from .resampling import Options, engine_of
 from .simulate import generators
 
 if TYPE_CHECKING:
     from ..plots.style import Picture
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["Bootstrap", "bootstrap", "default_statistics"]
+__all__ = ["Bootstrap", "bootstrap", "default_statistics", "effect_statistics"]
 
 Vector = NDArray[np.float64]
-Statistic = Callable[["MixedFit"], Any]
+Statistic = Callable[[Any], Any]
 
 FAILURES = (BayesmlmError, np.linalg.LinAlgError, ArithmeticError, ValueError)
 """What a refit, or a statistic of it, may raise without ending the bootstrap: it is counted and reported."""
@@ -42,7 +44,7 @@ class Bootstrap:
     ``singular``: number of refits on the boundary.
     """
 
-    fit: MixedFit
+    fit: MixedFit | GeneralisedFit
     statistic: Statistic
     kind: str
     seed: int
@@ -158,7 +160,7 @@ class Bootstrap:
         The groups are the levels of the factor in which all others are nested, or of ``group``.
         """
         values = []
-        for fit, ratio in leave_one_out(self.fit, self.group):
+        for fit, ratio in engine_of(self.fit).leave_one_out(self.fit, self.group):
             _, without = as_statistics(self.statistic(fit))
             values.append((ratio - 1.0) * (self.t0.to_numpy() - without))
         return pd.DataFrame(values, columns=self.t0.index)
@@ -203,7 +205,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    fit: MixedFit,
+    fit: MixedFit | GeneralisedFit,
     fn: Statistic | None = None,
     nsim: int = 1999,
     *,
@@ -212,13 +214,14 @@ def bootstrap(
     options: Options | None = None,
     progress: bool = False,
 ) -> Bootstrap:
-    """See `MixedFit.bootstrap`."""
+    """See `MixedFit.bootstrap` and `GeneralisedFit.bootstrap`."""
     if int(nsim) != nsim or nsim < 1:
         raise BayesmlmError(f"nsim={nsim} must be a whole number, 1 or more")
     options = Options() if options is None else options
-    statistic = default_statistics if fn is None else fn
+    engine = engine_of(fit)
+    statistic = engine.statistics if fn is None else fn
     names, t0 = as_statistics(statistic(fit))
-    resample = resampler(fit, kind, options)
+    resample = engine.resampler(fit, kind, options)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     t = np.full((int(nsim), len(t0)), np.nan)
@@ -302,14 +305,22 @@ def default_statistics(fit: MixedFit) -> pd.Series:
     (``sd_(Intercept)|Subject``, ``cor_Days.(Intercept)|Subject``), then sigma."""
     out = {str(name): float(value) for name, value in fit.fixef().items()}
     for term, T in zip(fit.design.terms, fit.templates, strict=True):
-        sd = fit.sigma * np.linalg.norm(T, axis=1)
-        out |= {f"sd_{name}|{term.group}": float(s) for name, s in zip(term.names, sd, strict=True)}
-        if term.covariance.tag == "diag":
-            continue
-        G = fit.sigma**2 * T @ T.T
-        for b in range(term.size):
-            for a in range(b + 1, term.size):
-                scale = sd[a] * sd[b]
-                name = f"cor_{term.names[a]}.{term.names[b]}|{term.group}"
-                out[name] = float(G[a, b] / scale) if scale > 0 else np.nan
+        out |= effect_statistics(term, fit.sigma * T)
     return pd.Series({**out, "sigma": fit.sigma})
+
+
+def effect_statistics(term: MixedTerm, root: NDArray[np.float64], prefix: str = "") -> dict[str, float]:
+    """Standard deviations and correlations of a term's effects, with covariance root root', under lme4's names;
+    ``prefix``: before the effects' names."""
+    names = [prefix + name for name in term.names]
+    sd = np.linalg.norm(root, axis=1)
+    out = {f"sd_{name}|{term.group}": float(s) for name, s in zip(names, sd, strict=True)}
+    if term.covariance.tag == "diag":
+        return out
+    G = root @ root.T
+    for b in range(term.size):
+        for a in range(b + 1, term.size):
+            scale = sd[a] * sd[b]
+            name = f"cor_{names[a]}.{term.names[b]}|{term.group}"
+            out[name] = float(G[a, b] / scale) if scale > 0 else np.nan
+    return out

@@ -18,7 +18,7 @@ from .r_print import format_numbers
 if TYPE_CHECKING:
     from .fit import MixedFit
 
-__all__ = ["IntervalTable", "confint", "interval_table", "normal_quantile"]
+__all__ = ["METHODS", "IntervalTable", "confint", "interval_table", "normal_quantile"]
 
 METHODS = ("profile", "wald", "boot")
 

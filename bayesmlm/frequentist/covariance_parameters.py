@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..covariance import Covariance, Diagonal, Unstructured
+from ..marginal.evaluate import Factorisation
 from ..marginal.plan import Plan
 
-__all__ = ["CovarianceParameters"]
+__all__ = ["CovarianceParameters", "solved_by_term"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Stack = NDArray[np.float64]
 
 DEPENDENT = 1e-8
 """Share of their mean square below which columns are not told apart by `CovarianceParameters.whiteners`."""
@@ -167,3 +169,41 @@ class CovarianceParameters:
         return np.concatenate(
             [c.pullback(parameters[at], by_factor[f][part, part]) for c, at, (f, part) in parts]
         )
+
+    def em_step(self, means: Sequence[Matrix], blocks: Sequence[Stack]) -> tuple[Vector, Vector]:
+        """Parameters after one step of the EM algorithm (Laird and Ware 1982), always inside their bounds; and for
+        each how far it may be expected to be off, in coordinates in which a term's columns are orthonormal.
+
+        ``means`` (k, J) and ``blocks`` (k, k, J): for each factor of the plan conditional means and covariances of
+        the effects, in units of sigma. How far off is the standard error of a standard deviation from J effects that
+        are known with reliability r: sd / (2 r sqrt(J)).
+        """
+        parameters, strides = [], []
+        for c, C, at, (place, part) in zip(
+            self.covariances, self.whiteners, self.slices, self.places, strict=True
+        ):
+            b, levels = means[place][part], means[place].shape[1]
+            unknown = blocks[place][part, part].sum(axis=2) / levels
+            second = b @ b.T / levels + unknown
+            parameters.append(c.approximate(second + 1e-10 * np.trace(second) * np.eye(len(second))))
+            white = np.linalg.solve(C, np.linalg.solve(C, second).T)
+            left = np.linalg.solve(C, np.linalg.solve(C, unknown).T)
+            typical = float(np.sqrt(np.trace(white) / len(white)))
+            reliability = 1.0 - float(np.trace(left) / np.trace(white))
+            stride = typical / (2.0 * max(reliability, 0.1) * np.sqrt(levels))
+            strides.append(np.full(at.stop - at.start, min(max(stride, 1e-3), 1.0)))
+        return np.concatenate(parameters), np.concatenate(strides)
+
+
+def solved_by_term(
+    problem: CovarianceParameters, factorisation: Factorisation, right: Sequence[Stack]
+) -> list[Stack]:
+    """Lambda M^-1 Lambda' times right-hand sides, both by term as (J, k, r), on the user's scale."""
+    sides = [np.zeros((f.size, right[0].shape[2], f.levels)) for f in problem.plan.factors]
+    for block, (f, part), scale in zip(right, problem.places, problem.scales, strict=True):
+        sides[f][part] = block.transpose(1, 2, 0) / scale[:, None, None]
+    found = factorisation.solve_effects(sides)
+    return [
+        (found[f][part] / scale[:, None, None]).transpose(2, 0, 1)
+        for (f, part), scale in zip(problem.places, problem.scales, strict=True)
+    ]

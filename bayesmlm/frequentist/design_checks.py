@@ -21,7 +21,15 @@ from ..formula.unparse import unparse
 if TYPE_CHECKING:
     from .mixed_terms import MixedTerm
 
-__all__ = ["check_contrasts", "check_sizes", "refuse", "repeated_terms", "undetermined_effects"]
+__all__ = [
+    "check_contrasts",
+    "check_sizes",
+    "level_problems",
+    "refuse",
+    "refuse_unknown_structures",
+    "repeated_terms",
+    "undetermined_effects",
+]
 
 LARGEST, SMALLEST = 1e100, 1e-100
 """Largest absolute values of a column between which its squares and their products are finite numbers."""
@@ -46,6 +54,17 @@ def refuse(formula: Formula, predictor: Predictor) -> None:
             formula.source,
             formula.response.span,
         )
+    refuse_unknown_structures(predictor, formula.source)
+    if not predictor.group_terms:
+        raise FormulaError(
+            "the formula has no group term; write `(1 | g)` to let the intercept vary by g, or use bm.lm()",
+            formula.source,
+            formula.right.span,
+        )
+
+
+def refuse_unknown_structures(predictor: Predictor, source: str) -> None:
+    """Refuse ``name(effects | g)`` where ``name`` is no covariance structure. Raises `FormulaError`."""
     for term in predictor.terms:
         for factor in term.factors:
             if isinstance(factor, Call) and any(
@@ -53,15 +72,9 @@ def refuse(formula: Formula, predictor: Predictor) -> None:
             ):
                 raise FormulaError(
                     f"`{factor.function}()` is no covariance structure; there are us(), diag(), cs() and ar1()",
-                    formula.source,
+                    source,
                     factor.span,
                 )
-    if not predictor.group_terms:
-        raise FormulaError(
-            "the formula has no group term; write `(1 | g)` to let the intercept vary by g, or use bm.lm()",
-            formula.source,
-            formula.right.span,
-        )
 
 
 def repeated_terms(formula: Formula) -> list[str]:
@@ -93,7 +106,7 @@ def check_contrasts(contrasts: Iterable[str], frame: Frame, used: Iterable[str])
         column = frame[name]  # raises for a column that is not there
         if name not in known:
             text = f"variable '{name}' is absent from the formula, its contrast will be ignored"
-            warnings.warn(text, BayesmlmWarning, stacklevel=4)
+            warnings.warn(text, BayesmlmWarning, stacklevel=5)
         elif not isinstance(column, Factor):
             raise DataError(f"contrasts apply only to factors; `{name}` is numeric: write factor({name})")
 
@@ -106,6 +119,39 @@ def check_sizes(what: str, names: Iterable[str], values: NDArray[np.float64]) ->
     for name, size in zip(names, np.atleast_1d(largest), strict=True):
         if size > LARGEST or 0.0 < size < SMALLEST:
             raise DataError(f"{what} `{name}` has values up to {size:.3g}: change its unit")
+
+
+def level_problems(term: MixedTerm, n: int, may_equal: bool = False) -> dict[str, str]:
+    """In words, by the name of lme4's check, what is wrong with a term's numbers of levels and effects in ``n`` rows.
+
+    ``may_equal``: there may be as many levels and effects as rows, as in lme4's glmer (``allow.n``), where a
+    response has no residual variance that an effect of each row would take the place of.
+    """
+    levels = len(term.levels)
+    found = {}
+    if levels < 2:
+        found["check_nlev_gtr_1"] = (
+            f"grouping factors must have > 1 sampled level; `{term.group}` has {levels}"
+        )
+    if levels < 5:
+        found["check_nlev_gtreq_5"] = f"grouping factor `{term.group}` has only {levels} levels (< 5)"
+    if levels >= n and not may_equal:
+        found["check_nobs_vs_nlev"] = (
+            f"number of levels of each grouping factor must be < number of observations "
+            f"(`{term.group}` has {levels} levels in {n} rows): each effect would be its row's residual"
+        )
+    elif may_equal and term.count > n:
+        found["check_nobs_vs_nRE"] = (
+            f"number of observations (={n}) < number of random effects (={term.count}) for term "
+            f"({term.source.label}); the random-effects parameters are probably unidentifiable"
+        )
+    elif not may_equal and term.count >= n:
+        found["check_nobs_vs_nRE"] = (
+            f"number of observations (={n}) <= number of random effects (={term.count}) for term "
+            f"({term.source.label}); the random-effects parameters and the residual variance (or scale parameter) "
+            "are probably unidentifiable"
+        )
+    return found
 
 
 def undetermined_effects(term: MixedTerm) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +14,18 @@ from ..errors import BayesmlmError
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["GroupTables", "RandomEffects", "coefficients_by_group", "random_effects"]
+__all__ = [
+    "GroupTables",
+    "RandomEffects",
+    "coefficients_by_group",
+    "effect_tables",
+    "level_coefficients",
+    "random_effects",
+]
 
+Matrix = NDArray[np.float64]
 Stack = NDArray[np.float64]
 
 
@@ -87,22 +96,34 @@ def random_effects(
     fit: MixedFit, cond_var: bool = False, which: Iterable[str] | None = None
 ) -> RandomEffects:
     """See `SummaryMethods.ranef`."""
-    chosen = _chosen(fit, which)
-    by_group: dict[str, list[int]] = {group: [] for group in chosen}
-    for number, term in enumerate(fit.design.terms):
+    covariances = [fit.sigma**2 * V for V in fit.evaluation.effect_covariances()] if cond_var else None
+    return effect_tables(fit.design.terms, fit.b, covariances, which)
+
+
+def effect_tables(
+    terms: Sequence[MixedTerm],
+    effects: Sequence[Matrix],
+    covariances: Sequence[Stack] | None = None,
+    which: Iterable[str] | None = None,
+) -> RandomEffects:
+    """Effects (J, k) of each of the ``terms``, and their conditional ``covariances`` (J, k, k), by grouping factor.
+
+    ``which``: these factors only. Raises `BayesmlmError` for one that no term has.
+    """
+    by_group: dict[str, list[int]] = {group: [] for group in _chosen(terms, which)}
+    for number, term in enumerate(terms):
         if term.group in by_group:
             by_group[term.group].append(number)
     tables = {}
     for group, numbers in by_group.items():
-        names = [name for i in numbers for name in fit.design.terms[i].names]
-        values = np.concatenate([fit.b[i] for i in numbers], axis=1)
-        levels = pd.Index(fit.design.terms[numbers[0]].levels, name=group, dtype=object)
+        names = [name for i in numbers for name in terms[i].names]
+        values = np.concatenate([effects[i] for i in numbers], axis=1)
+        levels = pd.Index(terms[numbers[0]].levels, name=group, dtype=object)
         tables[group] = pd.DataFrame(values, index=levels, columns=names)
-    if not cond_var:
+    if covariances is None:
         return RandomEffects(tables)
-    unscaled = fit.evaluation.effect_covariances()
     arrays = {
-        group: [np.ascontiguousarray(np.moveaxis(fit.sigma**2 * unscaled[i], 0, -1)) for i in numbers]
+        group: [np.ascontiguousarray(np.moveaxis(covariances[i], 0, -1)) for i in numbers]
         for group, numbers in by_group.items()
     }
     return RandomEffects(tables, arrays)
@@ -113,8 +134,11 @@ def coefficients_by_group(fit: MixedFit) -> GroupTables:
 
     Effects without a population coefficient come first, as in lme4; effects of one name add up.
     """
-    effects = random_effects(fit)
-    population = fit.fixef()
+    return level_coefficients(random_effects(fit), fit.fixef())
+
+
+def level_coefficients(effects: Mapping[str, pd.DataFrame], population: pd.Series) -> GroupTables:
+    """The same of any tables of ``effects`` and ``population`` coefficients."""
     every = dict.fromkeys(name for table in effects.values() for name in table.columns)
     extra = [name for name in every if name not in population.index]
     names = [*extra, *population.index]
@@ -128,8 +152,8 @@ def coefficients_by_group(fit: MixedFit) -> GroupTables:
     return tables
 
 
-def _chosen(fit: MixedFit, which: Iterable[str] | None) -> list[str]:
-    groups = list(dict.fromkeys(t.group for t in fit.design.terms))
+def _chosen(terms: Sequence[MixedTerm], which: Iterable[str] | None) -> list[str]:
+    groups = list(dict.fromkeys(t.group for t in terms))
     if which is None:
         return groups
     wanted = [which] if isinstance(which, str) else list(which)

@@ -16,12 +16,15 @@ from .satterthwaite import JointTest
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
 
 __all__ = [
+    "Fixed",
     "Method",
     "coefficient_table",
     "contest",
     "contrast_matrix",
+    "contrast_rows",
     "contrast_table",
     "joint_table",
     "method_of",
@@ -108,7 +111,7 @@ def coefficient_table(fit: MixedFit, ddf: str) -> pd.DataFrame:
 
 
 def contrast_table(
-    fit: MixedFit,
+    fit: MixedFit | GeneralisedFit,
     L: Matrix,
     names: Sequence[str],
     method: Method,
@@ -197,12 +200,16 @@ def contest(
 
 
 def contrast_matrix(fit: MixedFit, L: Any) -> tuple[Matrix, list[str]]:
+    """Contrasts of a fit's coefficients as (m, p) and their names; see `contrast_rows`."""
+    return contrast_rows(list(fit.design.coefficients), L)
+
+
+def contrast_rows(coefficients: Sequence[str], L: Any) -> tuple[Matrix, list[str]]:
     """Contrasts as (m, p) and their names, from what a user may write.
 
     An array (p,) or (m, p) in the order of ``fixef()``; a dict or Series of weights by coefficient; a DataFrame with
     a row for each contrast and coefficients as columns; a list of dicts. Raises `BayesmlmError`.
     """
-    coefficients = list(fit.design.coefficients)
     if isinstance(L, Mapping | pd.Series):
         L = [L]
     if isinstance(L, Sequence) and L and all(isinstance(row, Mapping | pd.Series) for row in L):
@@ -212,7 +219,7 @@ def contrast_matrix(fit: MixedFit, L: Any) -> tuple[Matrix, list[str]]:
         if unknown:
             raise BayesmlmError(f"no coefficient is called `{unknown[0]}`; there are {listing(coefficients)}")
         named = L.fillna(0.0).set_axis(list(map(str, L.columns)), axis=1)
-        values = named.reindex(columns=coefficients, fill_value=0.0).to_numpy(dtype=np.float64)
+        values = named.reindex(columns=list(coefficients), fill_value=0.0).to_numpy(dtype=np.float64)
         return _checked(values, len(coefficients)), [str(name) for name in L.index]
     values = _checked(np.atleast_2d(np.asarray(L, dtype=np.float64)), len(coefficients))
     return values, [str(i + 1) for i in range(len(values))]

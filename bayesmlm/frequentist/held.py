@@ -1,4 +1,4 @@
-"""The best fit of a linear mixed model while one of its parameters is held at a value.
+"""The best fit of a mixed model while one of its parameters is held at a value.
 
 What is held are parameters as users read them: a standard deviation, a correlation, sigma, a coefficient. The
 criterion lives on the relative Cholesky factors, so the effects of the term are reordered until the held one comes
@@ -8,26 +8,28 @@ else stays free within simple bounds, up to and including the boundary of the sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..covariance import Covariance, Unstructured
-from ..marginal.evaluate import Factorisation, factorise
-from .problem import Problem
+from .covariance_parameters import CovarianceParameters
 
 __all__ = [
+    "Chart",
     "Held",
+    "HeldModel",
+    "HeldState",
     "Point",
-    "evaluate_held",
+    "all_coordinates",
+    "chart_coordinates",
     "held_correlation",
     "held_deviation",
+    "plain",
     "shape_of",
     "solve_held",
-    "start_free",
     "without_either",
 ]
 
@@ -39,10 +41,14 @@ OFF_BOUNDARY = 0.03
 
 
 FLAT = 1.0
-"""Least curvature a search reckons with: relative standard deviations are not moved by more than about one at once."""
+"""Least curvature a search reckons with, in the units of its coordinates: relative standard deviations are not moved
+by more than about one at once."""
 
 TOO_FAR = 1e6
 """How much worse the deviance is said to be where it cannot be computed."""
+
+LONG = 1e4
+"""Unit of length for searches by BFGS, see `optimise.LONG`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +140,8 @@ class Held:
 class Point:
     """The best fit at one held value: deviance, its ``slope`` by the held value, and everything else there.
 
-    ``free``: the coordinates found; ``templates``: relative factors by term on the scaled columns.
+    ``free``: the coordinates found; ``sigma``: residual standard deviation (1 of a generalised model); ``beta``: all
+    coefficients, of the user's columns; ``templates``: relative factors by term on the scaled columns.
     """
 
     value: float
@@ -146,12 +153,12 @@ class Point:
     templates: tuple[Matrix, ...]
 
 
-def plain(problem: Problem) -> tuple[Chart, ...]:
+def plain(problem: CovarianceParameters) -> tuple[Chart, ...]:
     """Charts that are the terms' own parameters."""
     return tuple(Chart(c, tuple(range(c.size))) for c in problem.covariances)
 
 
-def held_deviation(problem: Problem, term: int, place: int) -> Held:
+def held_deviation(problem: CovarianceParameters, term: int, place: int) -> Held:
     """Hold standard deviation ``place`` of a term (of a homogeneous structure: its only one)."""
     covariance = problem.covariances[term]
     order = tuple(range(covariance.size))
@@ -163,7 +170,7 @@ def held_deviation(problem: Problem, term: int, place: int) -> Held:
     return Held("sd", tuple(charts), term, float(problem.scales[term][place]))
 
 
-def held_correlation(problem: Problem, term: int, first: int = 0, second: int = 1) -> Held:
+def held_correlation(problem: CovarianceParameters, term: int, first: int = 0, second: int = 1) -> Held:
     """Hold the correlation of two effects, as the arc sine of it; of a structure with one correlation that itself."""
     covariance = problem.covariances[term]
     charts = list(plain(problem))
@@ -175,90 +182,77 @@ def held_correlation(problem: Problem, term: int, first: int = 0, second: int = 
     return Held("cor", tuple(charts), term)
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """One evaluation: deviance, gradient by the free coordinates, slope by the held value."""
+class HeldState(Protocol):
+    """A model at a held value and free coordinates."""
 
-    deviance: float
-    gradient: Vector
-    slope: float
-    sigma: float
-    basis_coefficients: Vector
-    templates: tuple[Matrix, ...]
+    @property
+    def deviance(self) -> float:
+        """-2 log likelihood."""
 
-    def point(self, problem: Problem, value: float, free: Vector) -> Point:
-        """With coefficients of the user's columns."""
-        total = problem.statistics.projection + self.basis_coefficients
-        beta = np.linalg.solve(problem.rows.basis.R, total)
-        return Point(value, self.deviance, self.slope, free, self.sigma, beta, self.templates)
+    @property
+    def gradient(self) -> Vector:
+        """Its derivatives by the free coordinates."""
+
+    @property
+    def slope(self) -> float:
+        """Its derivative by the held value."""
 
 
-def start_free(problem: Problem, held: Held, parameters: Vector, sigma: float) -> Vector:
-    """Free coordinates of a fit: those of the terms without the held one, then log sigma where that is free."""
+class HeldModel(Protocol):
+    """A model one parameter of which is ``held``.
+
+    Its free coordinates are those of the charts without the held one, then others that have no bounds. ``units``: for
+    each a length over which it may change; ``approximate``: the likelihood is an approximation, dear to compute, that
+    may break down far from the fit.
+    """
+
+    @property
+    def held(self) -> Held:
+        """What is held."""
+
+    @property
+    def units(self) -> Vector:
+        """(d,) lengths."""
+
+    @property
+    def approximate(self) -> bool:
+        """See above; it is searched by BFGS from ``shape``, else by L-BFGS-B."""
+
+    @property
+    def start(self) -> Vector:
+        """(d,) free coordinates of the fit."""
+
+    def evaluate(self, value: float, free: Vector) -> Any:
+        """The `HeldState` at ``value``; `numpy.linalg.LinAlgError` where it cannot be computed."""
+
+    def point(self, value: float, free: Vector, state: Any) -> Point:
+        """What is kept of an evaluation."""
+
+
+def chart_coordinates(held: Held, problem: CovarianceParameters, parameters: Vector) -> list[Vector]:
+    """For each term the free coordinates of its parameters."""
     parts = zip(held.charts, problem.slices, strict=True)
-    found = [chart.free(chart.coordinates(parameters[at])) for chart, at in parts]
-    return np.concatenate([*found, [np.log(sigma)] if held.kind == "sd" else []])
+    return [chart.free(chart.coordinates(parameters[at])) for chart, at in parts]
 
 
-def free_bounds(held: Held) -> tuple[Vector, Vector]:
+def free_bounds(model: HeldModel) -> tuple[Vector, Vector]:
     """Bounds of the free coordinates."""
-    bounds = [chart.bounds for chart in held.charts]
-    more = [np.inf] if held.kind == "sd" else []
-    return (
-        np.concatenate([*(lower for lower, _ in bounds), [-x for x in more]]),
-        np.concatenate([*(upper for _, upper in bounds), more]),
-    )
+    bounds = [chart.bounds for chart in model.held.charts]
+    lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
+    more = np.full(len(model.units) - len(lower), np.inf)
+    return np.append(lower, -more), np.append(upper, more)
 
 
-def away_from_zero(held: Held, free: Vector) -> Vector:
+def away_from_zero(model: HeldModel, free: Vector) -> Vector:
     """``free`` with standard deviations that are (almost) zero made small ones: at zero the deviance has no slope."""
-    log_sigma = np.zeros(int(held.kind == "sd"), dtype=bool)
-    may = np.concatenate([*(chart.may_vanish for chart in held.charts), log_sigma])
+    may = np.concatenate([chart.may_vanish for chart in model.held.charts])
+    may = np.append(may, np.zeros(len(free) - len(may), dtype=bool))
     vanished = may & (np.abs(free) < OFF_BOUNDARY)
     return np.where(vanished, OFF_BOUNDARY, free)
 
 
-def evaluate_held(problem: Problem, held: Held, value: float, free: Vector) -> _State:
-    """Deviance (maximum likelihood) at ``value`` and ``free``, with its derivatives.
-
-    A held coefficient changes only what is left of the response: with A = Q'V^-1Q the constrained coefficients of the
-    basis are g + A^-1 w (t - w'g) / w'A^-1w, and the derivative of the minimum is that of the sum of squares there.
-    """
-    sigma = float(np.exp(free[-1])) if held.kind == "sd" else value
-    entry = value * held.scale / sigma if held.kind == "sd" else value
-    coordinates = _all_coordinates(held, entry, free)
-    templates = tuple(c.factor(x) for c, x in zip(held.charts, coordinates, strict=True))
-    f = _factorise(problem, templates)
-    gamma, squares, by_value = _coefficients(problem, f, held, value)
-    n = problem.n
-    if held.kind in ("cor", "beta"):
-        sigma = float(np.sqrt(squares / n))
-    weight = 1.0 / sigma**2
-    deviance = f.log_det_M + n * np.log(2.0 * np.pi * sigma**2) + squares * weight - problem.log_weights
-    vector = np.append(-gamma, 1.0)
-    by_factor = f.adjoint(1.0, weight * np.outer(vector, vector)).factors
-    by_log_sigma = 2.0 * n - 2.0 * squares * weight
-    gradient, by_entry = [], 0.0
-    for chart, x, (place, part) in zip(held.charts, coordinates, problem.places, strict=True):
-        by = chart.pullback(x, by_factor[place][part, part])
-        if chart.held is not None:
-            by_entry = float(by[chart.held])
-        gradient.append(chart.free(by))
-    match held.kind:
-        case "sd":
-            gradient.append(np.array([by_log_sigma - by_entry * entry]))
-            slope = by_entry * held.scale / sigma
-        case "cor":
-            slope = by_entry
-        case "sigma":
-            slope = by_log_sigma / sigma
-        case _:
-            slope = weight * by_value
-    return _State(float(deviance), np.concatenate(gradient), float(slope), sigma, gamma, templates)
-
-
-def _all_coordinates(held: Held, entry: float, free: Vector) -> list[Vector]:
-    """Coordinates by term, the held one among them."""
+def all_coordinates(held: Held, entry: float, free: Vector) -> list[Vector]:
+    """Coordinates by term, the held one, ``entry``, among them."""
     out, at = [], 0
     for chart in held.charts:
         size = len(chart.covariance.start) - (chart.held is not None)
@@ -266,29 +260,6 @@ def _all_coordinates(held: Held, entry: float, free: Vector) -> list[Vector]:
         out.append(own if chart.held is None else np.insert(own, chart.held, entry))
         at += size
     return out
-
-
-def _factorise(problem: Problem, templates: Sequence[Matrix]) -> Factorisation:
-    factors = [np.zeros((f.size, f.size)) for f in problem.rows.plan.factors]
-    for T, (place, part) in zip(templates, problem.places, strict=True):
-        factors[place][part, part] = T
-    return factorise(problem.statistics, factors)
-
-
-def _coefficients(
-    problem: Problem, f: Factorisation, held: Held, value: float
-) -> tuple[Vector, float, float]:
-    """Coefficients of the basis, sum of squares, and its derivative by a held coefficient."""
-    if held.kind != "beta":
-        return f.coefficients, f.pwrss, 0.0
-    unit = np.zeros(problem.p)
-    unit[held.column] = 1.0
-    w = np.linalg.solve(problem.rows.basis.R.T, unit)
-    lifted = f.basis_vcov @ w
-    variance = float(w @ lifted)
-    missing = value - float(w @ (problem.statistics.projection + f.coefficients))
-    gamma = f.coefficients + lifted * (missing / variance)
-    return gamma, f.pwrss + missing**2 / variance, 2.0 * missing / variance
 
 
 def without_either(held: Held, free: Vector) -> list[Vector]:
@@ -305,61 +276,83 @@ def without_either(held: Held, free: Vector) -> list[Vector]:
     return out
 
 
-def solve_held(problem: Problem, held: Held, value: float, start: Vector, shape: Matrix) -> Point:
+def solve_held(model: HeldModel, value: float, start: Vector, shape: Matrix) -> Point:
     """The minimum over the free coordinates, from ``start``; ``shape``: see `shape_of`."""
-    from scipy.optimize import minimize
-
-    lower, upper = free_bounds(held)
-    begin = away_from_zero(held, np.clip(start, lower, upper))
-    best: tuple[_State, Vector] | None = None
+    lower, upper = free_bounds(model)
+    begin = away_from_zero(model, np.clip(start, lower, upper))
+    best: tuple[HeldState, Vector] | None = None
 
     def objective(z: Vector) -> tuple[float, Vector]:
         nonlocal best
         free = np.clip(begin + shape @ z, lower, upper)
         try:
-            state = evaluate_held(problem, held, value, free)
-        except (
-            np.linalg.LinAlgError
-        ):  # a search step to variances that drown everything else: to be taken back
-            assert best is not None
+            state = model.evaluate(value, free)
+            defined = bool(np.isfinite(state.deviance))
+        except np.linalg.LinAlgError:
+            defined = False
+        if not defined:  # a search step to variances that drown everything else: to be taken back
+            if best is None:
+                raise np.linalg.LinAlgError("the likelihood is not defined where the search begins")
             return best[0].deviance + TOO_FAR, np.zeros(len(z))
         if best is None or state.deviance < best[0].deviance:
             best = state, free
         return state.deviance, shape.T @ state.gradient
 
-    bounds = None
-    if _bounded(held):
-        length = np.diag(shape)
-        bounds = list(zip((lower - begin) / length, (upper - begin) / length, strict=True))
-    minimize(
-        objective,
-        np.zeros(len(begin)),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-6, "maxcor": 20},
-    )
+    if model.approximate and not _bounded(model):
+        _by_bfgs(objective, len(begin))
+    else:
+        bounds = None
+        if _bounded(model):
+            length = np.diag(shape)
+            bounds = list(zip((lower - begin) / length, (upper - begin) / length, strict=True))
+        _by_l_bfgs_b(objective, len(begin), bounds)
     assert best is not None
     state, free = best
-    return state.point(problem, value, free)
+    return model.point(value, free, state)
 
 
-def _bounded(held: Held) -> bool:
-    return bool(np.isfinite(np.concatenate(free_bounds(held))).any())
+def _by_l_bfgs_b(objective: Any, size: int, bounds: Any) -> None:
+    from scipy.optimize import minimize
+
+    options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-6, "maxcor": 20}
+    minimize(  # type: ignore[call-overload]
+        objective, np.zeros(size), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    )
 
 
-def shape_of(problem: Problem, held: Held, value: float, free: Vector) -> Matrix:
+def _by_bfgs(objective: Any, size: int) -> None:
+    """From second derivatives of 2 in every direction, which is what `shape_of` makes them, until the deviance is
+    within about 1e-8 of its minimum."""
+    from scipy.optimize import minimize
+
+    def far(z: Vector) -> tuple[float, Vector]:
+        value, gradient = objective(LONG * z)
+        return value, LONG * gradient
+
+    options: dict[str, Any] = {
+        "maxiter": 200,
+        "gtol": LONG * 1e-4,
+        "hess_inv0": np.eye(size) / (2.0 * LONG**2),
+    }
+    minimize(far, np.zeros(size), jac=True, method="BFGS", options=options)  # type: ignore[call-overload]
+
+
+def _bounded(model: HeldModel) -> bool:
+    return bool(np.isfinite(np.concatenate(free_bounds(model))).any())
+
+
+def shape_of(model: HeldModel, value: float, free: Vector) -> Matrix:
     """(d, d): directions and lengths in which the deviance rises by about one, to search along: the inverse root of
     half its second derivatives (differences of exact gradients); diagonal where the coordinates have bounds."""
-    lower, upper = free_bounds(held)
-    here, step = away_from_zero(held, np.clip(free, lower, upper)), 1e-5
+    lower, upper = free_bounds(model)
+    here, units = away_from_zero(model, np.clip(free, lower, upper)), model.units
     H = np.empty((len(free), len(free)))
-    for k in range(len(free)):
-        ahead, behind = here.copy(), here.copy()
+    for k, unit in enumerate(units):
+        ahead, behind, step = here.copy(), here.copy(), 1e-5 * unit
         ahead[k], behind[k] = min(here[k] + step, upper[k]), max(here[k] - step, lower[k])
-        after = evaluate_held(problem, held, value, ahead).gradient
-        H[k] = (after - evaluate_held(problem, held, value, behind).gradient) / (ahead[k] - behind[k])
-    if _bounded(held):
-        return np.diag(1.0 / np.sqrt(np.maximum(0.5 * np.abs(np.diag(H)), FLAT)))
+        change = model.evaluate(value, ahead).gradient - model.evaluate(value, behind).gradient
+        H[k] = change * units * unit / (ahead[k] - behind[k])
+    if _bounded(model):
+        return np.diag(units / np.sqrt(np.maximum(0.5 * np.abs(np.diag(H)), FLAT)))
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
-    return vectors / np.sqrt(np.maximum(0.5 * np.abs(values), FLAT))
+    return units[:, None] * vectors / np.sqrt(np.maximum(0.5 * np.abs(values), FLAT))

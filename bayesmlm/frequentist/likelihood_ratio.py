@@ -18,7 +18,14 @@ from .linear_tests import AnovaTable
 from .r_print import coefficient_lines, format_p_values
 from .same_rows import check_same_rows
 
-__all__ = ["MIXTURE", "LikelihoodRatioTable", "anova", "mixture_column", "mixture_lines"]
+__all__ = [
+    "MIXTURE",
+    "LikelihoodRatioTable",
+    "anova",
+    "comparison_table",
+    "mixture_column",
+    "mixture_lines",
+]
 
 MIXTURE = "Pr(>Chibar)"
 """Column of p values by the mixture of chi-squares."""
@@ -41,32 +48,41 @@ class LikelihoodRatioTable(AnovaTable):
 
 
 def anova(*fits: Any, refit: bool = True, names: Sequence[str] | None = None, **options: Any) -> Any:
-    """Compare models by likelihood-ratio tests, each with the next larger; one model: F tests of its terms.
+    """Compare models by likelihood-ratio tests, each with the next larger; one model: tests of its terms.
 
     Mixed models fitted by REML are fitted again by maximum likelihood first, as in lme4: restricted likelihoods
-    compare only models with the same coefficients. `lm` fits may be among the models.
+    compare only models with the same coefficients. `lm` fits may be among the models. Generalised models (`glmer`)
+    are compared with each other only; their families may differ where the responses are the same, and models whose
+    families are no case of each other get no test, only the criteria.
 
     Args:
         fits: models of the same rows; ordered by their number of parameters.
         refit: False keeps REML fits as they are; warns where the coefficients differ.
         names: what to call the models (default ``MODEL1``, ...).
-        options: of the table of one model (`MixedFit.anova`): ``type``, ``ddf``.
+        options: of the table of one model (`MixedFit.anova`, `GeneralisedFit.anova`): ``type``, ``ddf``.
 
     Returns:
         A DataFrame with R's columns npar, AIC, BIC, logLik, deviance, Chisq, Df, Pr(>Chisq), which prints as R's.
-        Where one model has a variance more than the one before, the null hypothesis is on the boundary, and
-        Pr(>Chisq) is too large: the column Pr(>Chibar) then has the p value of the 50:50 mixture of two chi-squares
-        (Stram and Lee 1994, Biometrics 50).
+        Where one model has a variance more than the one before (or a constant of the response distribution more, of
+        which the smaller model is the limit), the null hypothesis is on the boundary, and Pr(>Chisq) is too large: the
+        column Pr(>Chibar) then has the p value of the 50:50 mixture of two chi-squares (Stram and Lee 1994, Biometrics
+        50).
 
     Raises:
         DataError: when the models were fitted to different rows, responses or weights, with the way out.
-        BayesmlmError: for anything that is no fitted model; without refitting, for REML fits among others.
+        BayesmlmError: for anything that is no fitted model; without refitting, for REML fits among others; for
+            generalised models whose likelihoods were approximated differently, or among other models.
     """
+    from .generalised_fit import GeneralisedFit
+
     if not fits:
         raise BayesmlmError("anova() needs a model: anova(m), or anova(m, m0) to compare two")
     for fit in fits:
-        if not isinstance(fit, MixedFit | LinearFit):
-            raise BayesmlmError(f"anova() compares results of lmer() and lm(), not {type(fit).__name__}")
+        if not isinstance(fit, MixedFit | LinearFit | GeneralisedFit):
+            raise BayesmlmError(
+                f"anova() compares results of lmer() and lm(), not {type(fit).__name__} (or results of glmer() with "
+                "each other)"
+            )
     if len(fits) == 1:
         return fits[0].anova(**options)
     if options:
@@ -77,10 +93,29 @@ def anova(*fits: Any, refit: bool = True, names: Sequence[str] | None = None, **
     if len(linear) == len(fits):
         return linear[0].anova(*linear[1:])
     labels = list(names) if names is not None else [f"MODEL{i}" for i in range(1, len(fits) + 1)]
+    generalised = [isinstance(fit, GeneralisedFit) for fit in fits]
+    if any(generalised):
+        from . import generalised_lrt
+
+        if not all(generalised):
+            raise BayesmlmError(_mixed_kinds(fits, labels))
+        return generalised_lrt.anova(fits, labels)
     check_same_rows(fits, labels)
     ready, reml = _on_one_criterion(fits, labels, refit)
     order = sorted(range(len(ready)), key=lambda i: ready[i].npar)
     return _table([ready[i] for i in order], [labels[i] for i in order], reml)
+
+
+def _mixed_kinds(fits: Sequence[Any], labels: Sequence[str]) -> str:
+    makers = {"MixedFit": "lmer()", "LinearFit": "lm()", "GeneralisedFit": "glmer()"}
+    shown = ", ".join(
+        f"{label} is a result of {makers[type(fit).__name__]}"
+        for fit, label in zip(fits, labels, strict=True)
+    )
+    return (
+        f"{shown}: a generalised model is compared with generalised models only. A test of its group terms, against "
+        "the model without them, is `m.ranova()`"
+    )
 
 
 def _on_one_criterion(fits: Sequence[Any], labels: Sequence[str], refit: bool) -> tuple[list[Any], bool]:
@@ -123,11 +158,23 @@ def _log_likelihood(fit: Any, reml: bool) -> float:
 
 
 def _table(fits: Sequence[Any], labels: Sequence[str], reml: bool) -> LikelihoodRatioTable:
+    mixtures = [None, *(_mixture(a, b) for a, b in pairwise(fits))]
+    return comparison_table(fits, labels, [_log_likelihood(fit, reml) for fit in fits], mixtures)
+
+
+def comparison_table(
+    fits: Sequence[Any],
+    labels: Sequence[str],
+    log_likelihoods: Sequence[float],
+    mixtures: Sequence[Mixture | None],
+) -> LikelihoodRatioTable:
+    """The table of `anova` for models in the order of their numbers of parameters; ``mixtures``: null distributions of
+    the test of each against the one before, where that is no chi-square."""
     from scipy.stats import chi2
 
-    log_likelihood = np.array([_log_likelihood(fit, reml) for fit in fits])
+    log_likelihood = np.array(log_likelihoods)
     npar = np.array([fit.npar for fit in fits])
-    n = len(fits[0].design.y) if isinstance(fits[0], MixedFit) else fits[0].nobs
+    n = fits[0].nobs if isinstance(fits[0], LinearFit) else len(fits[0].design.y)
     chisq = np.append(np.nan, 2.0 * np.diff(log_likelihood))
     df = np.append(np.nan, np.diff(npar))
     p = np.array([chi2.sf(c, d) if d > 0 else np.nan for c, d in zip(chisq, df, strict=True)])
@@ -141,7 +188,6 @@ def _table(fits: Sequence[Any], labels: Sequence[str], reml: bool) -> Likelihood
         "Df": df,
         "Pr(>Chisq)": p,
     }
-    mixtures = [None, *(_mixture(a, b) for a, b in pairwise(fits))]
     if any(mixtures):
         columns[MIXTURE] = mixture_column(mixtures, chisq)
     table = LikelihoodRatioTable(columns, index=list(labels))

@@ -16,8 +16,10 @@ from ..formula import as_bayes_formula
 from ..formula.formulas import BayesFormula, Formula
 from ..messages import inform
 from .design import MixedDesign, build_mixed_design
+from .design_checks import level_problems
 
 if TYPE_CHECKING:
+    from .covariance_parameters import CovarianceParameters
     from .fit import MixedFit
     from .problem import Evaluation, Problem
 
@@ -181,25 +183,9 @@ def checked_control(control: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def check_levels(design: MixedDesign, settings: Mapping[str, Any]) -> None:
     """lme4's checks of numbers of levels, effects and rows."""
-    n = design.n
     for term in design.terms:
-        levels = len(term.levels)
-        found = {
-            "check_nlev_gtr_1": levels < 2
-            and f"grouping factors must have > 1 sampled level; `{term.group}` has {levels}",
-            "check_nlev_gtreq_5": levels < 5
-            and f"grouping factor `{term.group}` has only {levels} levels (< 5)",
-            "check_nobs_vs_nlev": levels >= n
-            and f"number of levels of each grouping factor must be < number of observations "
-            f"(`{term.group}` has {levels} levels in {n} rows): each effect would be its row's residual",
-            "check_nobs_vs_nRE": levels < n <= term.count
-            and f"number of observations (={n}) <= number of random effects (={term.count}) for term "
-            f"({term.source.label}); the random-effects parameters and the residual variance (or scale parameter) "
-            "are probably unidentifiable",
-        }
-        for name, text in found.items():
-            if text:
-                say(text, settings[name])
+        for name, text in level_problems(term, design.n).items():
+            say(text, settings[name])
 
 
 def say(text: str, how: str) -> None:
@@ -243,7 +229,9 @@ def curvature_messages(fit: MixedFit, settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def is_singular(problem: Problem, parameters: NDArray[np.float64], tolerance: float = SINGULAR) -> bool:
+def is_singular(
+    problem: CovarianceParameters, parameters: NDArray[np.float64], tolerance: float = SINGULAR
+) -> bool:
     """lme4's ``isSingular``: some combination of effects has (almost) no variance."""
     unscaled = problem.unscaled(parameters)
     parts = zip(problem.covariances, problem.slices, strict=True)

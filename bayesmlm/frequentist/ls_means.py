@@ -27,20 +27,22 @@ from ..formula.evaluate import evaluate
 from ..terms.contrasts import full_dummy
 from ..terms.population import PopulationCoding, Variable
 from .design import MixedDesign
-from .fixed_tests import contrast_table, method_of
+from .fixed_tests import Fixed, Method, contrast_table, method_of
 from .r_print import coefficient_lines
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
 
-__all__ = ["LeastSquaresMeans", "ls_means"]
+__all__ = ["LeastSquaresMeans", "asymptotic_means", "ls_means"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
 class LeastSquaresMeans(pd.DataFrame):
-    """Estimate, Std. Error, df, t value, lower, upper, Pr(>|t|); prints as lmerTest's.
+    """Estimate, Std. Error, df, t value, lower, upper, Pr(>|t|); prints as lmerTest's. Of generalised models without
+    df, and z value, Pr(>|z|).
 
     ``hypotheses``: a DataFrame of the contrasts; ``level`` of the intervals; ``method`` of the degrees of freedom.
     """
@@ -54,10 +56,10 @@ class LeastSquaresMeans(pd.DataFrame):
         if self.empty:
             return "Least Squares Means table:\n\n<the model has no terms of factors only>"
         shown = pd.DataFrame(self)
-        shown["df"] = shown["df"].round(1)
-        lines = coefficient_lines(
-            shown, 5, estimates=("Estimate", "Std. Error", "lower", "upper"), statistics=("t value",)
-        )
+        if "df" in shown:
+            shown["df"] = shown["df"].round(1)
+        joint = ("Estimate", "Std. Error", "lower", "upper")
+        lines = coefficient_lines(shown, 5, estimates=joint, statistics=("t value", "z value"))
         tail = [
             "",
             f"  Confidence level: {100 * self.level:.2g}%",
@@ -76,6 +78,16 @@ def ls_means(
     fit: MixedFit, which: str | Sequence[str] | None, level: float, ddf: str, pairwise: bool
 ) -> LeastSquaresMeans:
     """See `TestingMethods.ls_means`."""
+    return _means_table(fit, which, level, method_of(fit, ddf), pairwise)
+
+
+def _means_table(
+    fit: MixedFit | GeneralisedFit,
+    which: str | Sequence[str] | None,
+    level: float,
+    method: Method,
+    pairwise: bool,
+) -> LeastSquaresMeans:
     design, coding = fit.design, fit.design.population.coding
     factors = {
         label: term
@@ -90,7 +102,6 @@ def ls_means(
             raise BayesmlmError(
                 f"`{name}` is no term of factors (or of numbers with two values) only; the model has {there}"
             )
-    method = method_of(fit, ddf)
     names: list[str] = []
     parts = [np.empty((0, len(coding.r_names)))]
     averages = _averages(design)
@@ -114,10 +125,22 @@ def ls_means(
             f"the data do not determine the least-squares means of {which_ones}: a combination of levels that they "
             "average over was never observed",
             BayesmlmWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     table.hypotheses = pd.DataFrame(L, index=names, columns=list(design.coefficients))
     table.level, table.method = level, method.label
+    return table
+
+
+def asymptotic_means(
+    fit: GeneralisedFit, which: str | Sequence[str] | None, level: float, pairwise: bool
+) -> LeastSquaresMeans:
+    """See `GeneralisedTableMethods.ls_means`."""
+    method = Fixed(fit.covariance, float("inf"), "asymptotic")
+    found = _means_table(fit, which, level, method, pairwise)
+    renamed = {"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"}
+    table = LeastSquaresMeans(found.drop(columns="df").rename(columns=renamed))
+    table.hypotheses, table.level, table.method = found.hypotheses, level, found.method
     return table
 
 

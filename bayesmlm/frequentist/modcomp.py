@@ -1,4 +1,4 @@
-"""pbkrtest's functions under their names; the work is done by methods of `MixedFit`."""
+"""pbkrtest's functions under their names; the work is done by methods of `MixedFit` and `GeneralisedFit`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
     from .pb_modcomp import BootstrapTest
 
 __all__ = ["KRmodcomp", "PBmodcomp"]
@@ -18,6 +19,9 @@ def KRmodcomp(large: MixedFit, small: Any, beta0: Any = 0.0) -> pd.DataFrame:  #
     return large.kr_modcomp(small, beta0)
 
 
-def PBmodcomp(large: MixedFit, small: Any, nsim: int = 1000, seed: int | None = None) -> BootstrapTest:  # noqa: N802
-    """Likelihood-ratio test of a smaller model by the parametric bootstrap (`MixedFit.pb_modcomp`)."""
+def PBmodcomp(  # noqa: N802
+    large: MixedFit | GeneralisedFit, small: Any, nsim: int = 1000, seed: int | None = None
+) -> BootstrapTest:
+    """Likelihood-ratio test of a smaller model by the parametric bootstrap (`MixedFit.pb_modcomp`,
+    `GeneralisedFit.pb_modcomp`)."""
     return large.pb_modcomp(small, nsim=nsim, seed=seed)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .problem import Evaluation, Problem
+from ..errors import DataError
 
-__all__ = ["Optimum", "optimise"]
+if TYPE_CHECKING:
+    from .problem import Problem
+
+__all__ = ["Evaluated", "Optimum", "Searchable", "optimise", "search"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -25,8 +28,49 @@ LONG = 1e4
 """Unit of length for searches without bounds."""
 STRIDE = 0.1
 """Length of the first quasi-Newton step, which has no scale yet, in relative standard deviations."""
+WALL = 1e4
+"""How much worse than the best place one is taken to be at which the criterion is not defined."""
 ENOUGH = 1e-16
 """How much of the criterion Newton's step may still promise."""
+
+
+class Evaluated(Protocol):
+    """A model at given parameters."""
+
+    @property
+    def parameters(self) -> Vector:
+        """The parameters."""
+
+    @property
+    def criterion(self) -> float:
+        """What is minimised, on the scale of -2 log likelihood."""
+
+    def gradient(self) -> Vector:
+        """Its derivatives."""
+
+
+class Searchable(Protocol):
+    """A criterion of parameters: see `CovarianceParameters`."""
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lower and upper bounds of the parameters."""
+
+    @property
+    def search_bounds(self) -> tuple[Vector, Vector]:
+        """Bounds while searching."""
+
+    def normalise(self, parameters: Vector) -> Vector:
+        """Parameters inside `bounds` of the same model."""
+
+    def inside(self, parameters: Vector) -> Vector:
+        """Parameters of a model nearby, away from every boundary."""
+
+    def without_zero_columns(self, parameters: Vector) -> Vector:
+        """Parameters with those set to zero of which the data say nothing."""
+
+    def evaluate(self, parameters: Vector, reml: bool) -> Evaluated:
+        """The criterion there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +79,7 @@ class Optimum:
     what the optimiser said if it gave up."""
 
     parameters: Vector
-    evaluation: Evaluation
+    evaluation: Any
     gradient: Vector
     evaluations: int
     problem: str | None
@@ -44,19 +88,27 @@ class Optimum:
 class _Objective:
     """The criterion with its gradient; remembers the best place it has seen."""
 
-    def __init__(self, problem: Problem, reml: bool) -> None:
-        self.problem, self.reml = problem, reml
+    def __init__(self, problem: Searchable, reml: bool, step: Matrix, enough: float | None) -> None:
+        self.problem, self.reml, self.enough = problem, reml, enough
         self.count = 0
-        self.best: tuple[float, Evaluation, Vector] | None = None
+        self.best: tuple[float, Evaluated, Vector] | None = None
         # What the last search believes is left to gain, by its own second derivatives.
         self.promised = np.inf
-        # Lengths of first steps, in whitened coordinates.
-        self.strides: Vector = np.full(problem.start.size, STRIDE)
+        # (m, m): directions of the search, each as long as the parameters are expected to be off along it.
+        self.step = step
 
     def __call__(self, parameters: Vector) -> tuple[float, Vector]:
         self.count += 1
-        evaluation = self.problem.evaluate(parameters.copy(), self.reml)
-        value, gradient = evaluation.criterion, evaluation.gradient()
+        try:
+            evaluation = self.problem.evaluate(parameters.copy(), self.reml)
+            value = evaluation.criterion
+            gradient = evaluation.gradient() if np.isfinite(value) else np.full(parameters.shape, np.nan)
+        except np.linalg.LinAlgError:
+            value = np.inf
+        if not np.isfinite(value) or not np.isfinite(gradient).all():
+            # A finite wall, so that a line search turns back from it by a definite length.
+            wall = np.inf if self.best is None else self.best[0] + WALL
+            return wall, np.zeros(parameters.shape)
         if self.best is None or value < self.best[0]:
             self.best = value, evaluation, gradient
         return value, gradient
@@ -95,20 +147,45 @@ class _Objective:
         self.best = None
         self(parameters)
         assert before is not None
-        if self.value > before[0] + 1e-12 * abs(before[0]):
+        if self.best is None or self.value > before[0] + 1e-12 * abs(before[0]):
             self.best = before
 
 
 def optimise(
     problem: Problem, reml: bool, start: Vector | None = None, max_evaluations: int = 1000, verbose: int = 0
 ) -> Optimum:
-    """Minimise the criterion. ``start``: parameters on the scaled columns (default: a few steps of EM)."""
-    objective = _Objective(problem, reml)
+    """Minimise the criterion of a linear mixed model. ``start``: parameters on the scaled columns (default: a few
+    steps of EM)."""
     lower, upper = problem.bounds
     begin = problem.start if start is None else np.clip(start, lower, upper)
+    strides = np.full(begin.size, STRIDE)
     for _ in range(EM_STEPS if start is None else 0):
-        begin, objective.strides = problem.evaluate(begin, reml).em_step()
+        begin, strides = problem.evaluate(begin, reml).em_step()
+    return search(problem, begin, problem.whitening * strides, max_evaluations, verbose, reml=reml)
+
+
+def search(
+    problem: Searchable,
+    begin: Vector,
+    step: Matrix,
+    max_evaluations: int = 1000,
+    verbose: int = 0,
+    *,
+    reml: bool = False,
+    enough: float | None = None,
+) -> Optimum:
+    """Minimise a criterion from ``begin``; ``step``: see `_Objective`.
+
+    ``enough``: what may be left to gain as the second derivatives say that ``step`` stands for, or that the search has
+    gathered from there; by default the last digits are got with second derivatives taken at the end.
+    """
+    objective = _Objective(problem, reml, step, enough)
     message = _descend(objective, begin, max_evaluations, verbose)
+    if objective.best is None:
+        raise DataError(
+            "the likelihood is not finite where its search begins: values of the response are outside of what the link "
+            "allows there, or far beyond what the family expects. Give start=, or another link"
+        )
     for _ in range(RESTARTS):
         value = objective.value
         edge = _at_boundary(objective)
@@ -120,7 +197,8 @@ def optimise(
         if objective.value > value - 1e-7:
             break
     _settle_on_boundary(objective)
-    _polish(objective)
+    if objective.promised > (ENOUGH if enough is None else enough):
+        _polish(objective)
     assert objective.best is not None
     _, evaluation, gradient = objective.best
     return Optimum(evaluation.parameters, evaluation, gradient, objective.count, message)
@@ -154,7 +232,7 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
 
     lower, upper = objective.problem.search_bounds
     # Bounded parameters are not mixed with others, so their bounds stay bounds.
-    step = objective.problem.whitening * objective.strides
+    step = objective.step
 
     def shown(position: Vector) -> tuple[float, Vector]:
         parameters = np.clip(step @ position, lower, upper)
@@ -166,7 +244,8 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
     bounds = None
     options: dict[str, Any] = {"maxiter": max_evaluations}
     if np.isfinite(lower).any() or np.isfinite(upper).any():
-        bounds = list(zip(lower / objective.strides, upper / objective.strides, strict=True))
+        lengths = np.diag(step)
+        bounds = list(zip(lower / lengths, upper / lengths, strict=True))
         options |= {"maxfun": max_evaluations, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 20}
     else:
         # SciPy's first step is never longer than one over the gradient: in units this long that is no limit, and
@@ -182,7 +261,7 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
         options=options,
     )
     objective.promised = np.inf
-    if bounds is None and found.nit > len(start):
+    if bounds is None and (found.nit > len(start) or objective.enough is not None):
         _refine(objective, step @ found.hess_inv @ step.T)
     return str(found.message) if found.nit >= max_evaluations or found.nfev >= max_evaluations else None
 
@@ -196,7 +275,7 @@ def _refine(objective: _Objective, inverse: Matrix) -> None:
         assert objective.best is not None
         _, evaluation, gradient = objective.best
         objective.promised = 0.5 * float(gradient @ inverse @ gradient)
-        if objective.promised < ENOUGH:
+        if objective.promised < (ENOUGH if objective.enough is None else objective.enough):
             return
         if not objective.take(evaluation.parameters - inverse @ gradient, inverse):
             return
@@ -205,8 +284,6 @@ def _refine(objective: _Objective, inverse: Matrix) -> None:
 def _polish(objective: _Objective) -> None:
     """Newton steps on the parameters inside their bounds, with second derivatives from differences of gradients."""
     lower, upper = objective.problem.bounds
-    if objective.promised < ENOUGH:
-        return
     for _ in range(4):
         assert objective.best is not None
         _, evaluation, gradient = objective.best

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
 
@@ -12,32 +14,53 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["part", "relative_factor", "sparse_Z"]
+__all__ = [
+    "block_factor",
+    "effect_columns",
+    "named_theta",
+    "part",
+    "relative_factor",
+    "sparse_Z",
+]
 
 
 def sparse_Z(fit: MixedFit) -> csc_array:  # noqa: N802
     """(n, q) columns of the group effects: term by term, level by level, effect by effect."""
+    return effect_columns(fit.design.terms, fit.n)
+
+
+def effect_columns(terms: Sequence[MixedTerm], n: int) -> csc_array:
+    """(n, q) columns of the effects of any ``terms``, which may be none."""
     from scipy.sparse import csc_array
 
-    rows, columns, values, start = [], [], [], 0
-    for term in fit.design.terms:
+    rows, columns = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    values, start = [np.zeros(0)], 0
+    for term in terms:
         for a in range(term.size):
-            rows.append(np.arange(fit.n))
+            rows.append(np.arange(n))
             columns.append(start + term.codes * term.size + a)
             values.append(term.Z[:, a])
         start += term.count
     data = np.concatenate(values)
-    made = csc_array((data, (np.concatenate(rows), np.concatenate(columns))), shape=(fit.n, start))
+    made = csc_array((data, (np.concatenate(rows), np.concatenate(columns))), shape=(n, start))
     made.sum_duplicates()
     return made
 
 
 def relative_factor(fit: MixedFit) -> csc_array:
     """(q, q) Lambda: block diagonal, each term's T once for each level."""
+    return block_factor(fit.design.terms, fit.templates)
+
+
+def block_factor(terms: Sequence[MixedTerm], templates: Sequence[NDArray[np.float64]]) -> csc_array:
+    """(q, q) Lambda of any ``terms``, which may be none, ``templates`` (k, k) their relative factors."""
     from scipy.sparse import block_diag, csc_array, eye_array, kron
 
-    blocks = [kron(eye_array(len(t.levels)), T) for t, T in zip(fit.design.terms, fit.templates, strict=True)]
+    if not terms:
+        return csc_array((0, 0))
+    blocks = [kron(eye_array(len(t.levels)), T) for t, T in zip(terms, templates, strict=True)]
     return csc_array(block_diag(blocks))
 
 
@@ -49,9 +72,9 @@ def _spherical(fit: MixedFit) -> np.ndarray:
     return relative_factor(fit).T @ (sparse_Z(fit).T @ rest)
 
 
-def _theta_names(fit: MixedFit) -> list[str]:
+def _theta_names(terms: Sequence[MixedTerm]) -> list[str]:
     names = []
-    for t in fit.design.terms:
+    for t in terms:
         if t.covariance.tag == "diag":
             names += [f"{t.group}.{name}" for name in t.names[: len(t.covariance.start)]]
             continue
@@ -61,10 +84,11 @@ def _theta_names(fit: MixedFit) -> list[str]:
     return names
 
 
-def _named_theta(fit: MixedFit) -> Any:
+def named_theta(terms: Sequence[MixedTerm], theta: NDArray[np.float64]) -> Any:
+    """lme4's theta of the ``terms`` as a Series under its names: ``g.(Intercept)``, ``g.x.(Intercept)``."""
     import pandas as pd
 
-    return pd.Series(fit.theta, index=_theta_names(fit), name="theta")
+    return pd.Series(theta, index=_theta_names(terms), name="theta")
 
 
 PARTS = {
@@ -75,7 +99,7 @@ PARTS = {
     "mu": lambda m: m.linear_predictor,
     "u": _spherical,
     "b": lambda m: np.concatenate([b.reshape(-1) for b in m.b]),
-    "theta": _named_theta,
+    "theta": lambda m: named_theta(m.design.terms, m.theta),
     "par": lambda m: m.parameters,
     "Lambda": relative_factor,
     "Lambdat": lambda m: relative_factor(m).T,

@@ -35,7 +35,7 @@ Vector = NDArray[np.float64]
 @dataclass(frozen=True, eq=False, repr=False)
 class BootstrapTest:
     """A likelihood-ratio statistic with ``df`` degrees of freedom, and its ``simulated`` values (nsim,) under the
-    smaller model. Ratios that are not positive are not used, as in pbkrtest."""
+    smaller model, NaN where a refit failed. Ratios that are not positive are not used, as in pbkrtest."""
 
     larger: str
     smaller: str

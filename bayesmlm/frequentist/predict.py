@@ -8,7 +8,7 @@ row (x, z) has variance z'Bz + (x - D'z)' Var(beta) (x - D'z).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,12 @@ from ..errors import BayesmlmError
 from .prediction_rows import PredictionRows, fitted_rows, included_effects, new_rows, refuse_new_levels
 
 if TYPE_CHECKING:
+    from ..marginal.evaluate import Factorisation
+    from .covariance_parameters import CovarianceParameters
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["effect_weights", "effects_sum", "predict", "prediction_variance"]
+__all__ = ["effect_weights", "effects_sum", "effects_variance", "predict", "prediction_variance"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -138,7 +141,7 @@ def prediction_variance(
             for a in range(weights[t].shape[1]):
                 shifted -= weights[t][part, a, None] * D[t][:, a, :][codes[t][part]]
         out[part] = np.einsum("mp,pq,mq->m", shifted, vcov, shifted, optimize=True)
-    return out + _effects_variance(fit, active, weights, codes)
+    return out + effects_variance(fit.evaluation, fit.design.terms, weights, codes)
 
 
 def coefficient_shifts(fit: MixedFit) -> list[Stack]:
@@ -155,14 +158,35 @@ def coefficient_shifts(fit: MixedFit) -> list[Stack]:
     return fit.evaluation.solve_effects(sides)
 
 
-def _effects_variance(
-    fit: MixedFit, active: Sequence[int], weights: Sequence[Matrix], codes: Sequence[Codes]
+class EffectSolver(Protocol):
+    """An evaluation of a likelihood that knows the conditional covariances of its effects."""
+
+    @property
+    def problem(self) -> CovarianceParameters:
+        """What it was evaluated for."""
+        ...
+
+    @property
+    def factorisation(self) -> Factorisation:
+        """M, factorised."""
+        ...
+
+    def solve_effects(self, right: Sequence[Stack]) -> list[Stack]:
+        """Lambda M^-1 Lambda' times right-hand sides, both by term (J, k, r)."""
+        ...
+
+
+def effects_variance(
+    solver: EffectSolver, terms: Sequence[MixedTerm], weights: Sequence[Matrix], codes: Sequence[Codes]
 ) -> Vector:
-    """(m,) z' Lambda M^-1 Lambda' z: blocks of levels for each pair of terms."""
+    """(m,) z' Lambda M^-1 Lambda' z: blocks of levels for each pair of terms. ``weights``, ``codes``: by term (m, k)
+    and (m,), the weights zero where a level is new."""
     total = np.zeros(len(weights[0]))
+    active = [t for t, z in enumerate(weights) if z.any()]
     if not active:
         return total
-    problem, blocks = fit.problem, fit.evaluation.factorisation.conditional_blocks()
+    codes = [_inside(c, len(t.levels)) for c, t in zip(codes, terms, strict=True)]
+    problem, blocks = solver.problem, solver.factorisation.conditional_blocks()
     for s in active:
         for t in (t for t in active if t <= s):
             (f, at), (g, there) = problem.places[s], problem.places[t]
@@ -171,16 +195,19 @@ def _effects_variance(
                 B = np.moveaxis(blocks[f][at, there], -1, 0) / scale
                 value = np.einsum("ma,mab,mb->m", weights[s], B[codes[s]], weights[t])
             else:
-                value = _cross_variance(fit, (s, t), weights, codes)
+                value = _cross_variance(solver, terms, (s, t), weights, codes)
             total += value if s == t else 2.0 * value
     return total
 
 
 def _cross_variance(
-    fit: MixedFit, pair: tuple[int, int], weights: Sequence[Matrix], codes: Sequence[Codes]
+    solver: EffectSolver,
+    terms: Sequence[MixedTerm],
+    pair: tuple[int, int],
+    weights: Sequence[Matrix],
+    codes: Sequence[Codes],
 ) -> Vector:
     """(m,) z_s' B_st z_t of two crossed or nested terms: B's columns for the levels of the term that has fewer."""
-    terms = fit.design.terms
     occurring = {i: np.unique(codes[i]) for i in pair}
     s, t = sorted(pair, key=lambda i: -len(occurring[i]) * terms[i].size)
     k = terms[t].size
@@ -192,7 +219,7 @@ def _cross_variance(
         sides = [np.zeros((len(term.levels), term.size, len(levels) * k)) for term in terms]
         for a in range(k):
             sides[t][levels, a, np.arange(len(levels)) * k + a] = 1.0
-        found = fit.evaluation.solve_effects(sides)[s]
+        found = solver.solve_effects(sides)[s]
         first, last = np.searchsorted(codes[t][order], [levels[0], levels[-1] + 1])
         rows = order[first:last]
         place = np.searchsorted(levels, codes[t][rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from ..errors import BayesmlmError, FormulaError, NewDataError
 from ..formula import as_bayes_formula
 from ..formula.evaluate import TransformState, evaluate
 from ..formula.formulas import BayesFormula
+from ..formula.nodes import Node
 from ..formula.parse import parse_expression
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign
@@ -27,9 +28,22 @@ if TYPE_CHECKING:
     from ..formula.predictor import GroupTerm
     from .design import MixedDesign
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
     from .mixed_terms import MixedTerm
 
-__all__ = ["NA_ACTIONS", "PredictionRows", "fitted_rows", "included_effects", "new_rows", "refuse_new_levels"]
+__all__ = [
+    "NA_ACTIONS",
+    "CodedRows",
+    "PredictionRows",
+    "complete_new_rows",
+    "fitted_rows",
+    "included_effects",
+    "new_offset",
+    "new_rows",
+    "offset_nodes",
+    "refuse_new_levels",
+    "row_index",
+]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -119,7 +133,7 @@ def new_rows(
     if not frame.n_rows:  # no row is complete: there is nothing to code
         population, columns, groups = False, [False] * len(columns), [False] * len(groups)
     if population:
-        X, offset = design.new_X(frame), _offset(fit, frame)
+        X, offset = design.new_X(frame), new_offset(fit, frame)
     Z, codes, unseen = [], [], []
     for term, with_columns, with_groups in zip(design.terms, columns, groups, strict=True):
         Z.append(term.effects.new_data(frame) if with_columns else np.zeros((frame.n_rows, term.size)))
@@ -131,7 +145,26 @@ def new_rows(
     return PredictionRows(X, offset, weights, tuple(Z), tuple(codes), tuple(unseen), used, index, frame)
 
 
-def refuse_new_levels(rows: PredictionRows, terms: Sequence[MixedTerm], wanted: Sequence[Mask]) -> None:
+class CodedRows(Protocol):
+    """Rows of new data with the levels of each term."""
+
+    @property
+    def codes(self) -> Sequence[Codes]:
+        """By term (m,)."""
+        ...
+
+    @property
+    def unseen(self) -> Sequence[tuple[str, ...]]:
+        """By term the names of levels that the fit did not have."""
+        ...
+
+    @property
+    def frame(self) -> Frame:
+        """The rows."""
+        ...
+
+
+def refuse_new_levels(rows: CodedRows, terms: Sequence[MixedTerm], wanted: Sequence[Mask]) -> None:
     """Raise `NewDataError` for the first row whose group effects are wanted and not known."""
     for term, codes, unseen, mask in zip(terms, rows.codes, rows.unseen, wanted, strict=True):
         wrong = np.flatnonzero((codes < 0) | (codes >= len(term.levels)))
@@ -149,16 +182,27 @@ def refuse_new_levels(rows: PredictionRows, terms: Sequence[MixedTerm], wanted: 
 
 def _complete(fit: MixedFit, frame: Frame, population: bool, columns: Sequence[bool], na_action: str) -> Mask:
     """(N,) rows without missing values in the variables that are read (grouping variables may be missing)."""
-    action = na_action.removeprefix("na.")
-    if action not in NA_ACTIONS:
-        raise BayesmlmError(f'na_action must be "pass", "omit" or "fail", not {na_action!r}')
     design = fit.design
     codings = [t.effects.coding for t, needed in zip(design.terms, columns, strict=True) if needed]
     nodes = [v.node for coding in codings for v in coding.variables]
     if population:
         nodes += [v.node for v in design.population.coding.variables] + list(design.predictor.offsets)
-        if isinstance(fit.call.get("offset"), str):
-            nodes.append(parse_expression(fit.call["offset"]))
+        nodes += offset_nodes(fit)
+    return complete_new_rows(frame, nodes, na_action)
+
+
+def offset_nodes(fit: MixedFit | GeneralisedFit) -> list[Node]:
+    """The offset= argument as an expression, if it is one."""
+    given = fit.call.get("offset")
+    return [parse_expression(given)] if isinstance(given, str) else []
+
+
+def complete_new_rows(frame: Frame, nodes: Sequence[Node], na_action: str) -> Mask:
+    """(N,) rows of new data without missing values in the variables of expressions. Raises `NewDataError` for one with
+    some where na_action is "fail", `BayesmlmError` for another word."""
+    action = na_action.removeprefix("na.")
+    if action not in NA_ACTIONS:
+        raise BayesmlmError(f'na_action must be "pass", "omit" or "fail", not {na_action!r}')
     names = tuple(name for name in variables(*nodes) if name in frame.columns)
     complete, dropped = complete_rows(frame, names)
     if dropped and action == "fail":
@@ -167,7 +211,7 @@ def _complete(fit: MixedFit, frame: Frame, population: bool, columns: Sequence[b
     return complete
 
 
-def _offset(fit: MixedFit, frame: Frame) -> Vector:
+def new_offset(fit: MixedFit | GeneralisedFit, frame: Frame) -> Vector:
     """(m,) offset() terms of the formula, and the offset= argument if it names something the new data can have."""
     total = fit.design.new_offset(frame)
     offset = np.zeros(frame.n_rows) if total is None else total
@@ -185,13 +229,15 @@ def _offset(fit: MixedFit, frame: Frame) -> Vector:
     return offset + column.values
 
 
-def included_effects(fit: MixedFit, re_formula: Any) -> list[Mask]:
-    """For each term (k,) which of its effects take part.
+def included_effects(
+    fit: MixedFit | GeneralisedFit, re_formula: Any, among: Sequence[MixedTerm] | None = None
+) -> list[Mask]:
+    """For each term (k,) which of its effects take part. ``among``: the terms, by default those of the design.
 
     ``re_formula``: None for all, ``"NA"``, ``"~0"`` or NaN for none, or a formula of group terms, ``"~ (1 | g)"``,
     whose effects must be among the model's. Raises `FormulaError`.
     """
-    terms = fit.design.terms
+    terms = fit.design.terms if among is None else among
     if re_formula is None:
         return [np.ones(t.size, dtype=bool) for t in terms]
     masks = [np.zeros(t.size, dtype=bool) for t in terms]
@@ -217,7 +263,7 @@ def included_effects(fit: MixedFit, re_formula: Any) -> list[Mask]:
     return masks
 
 
-def _group_terms(fit: MixedFit, text: str) -> tuple[GroupTerm, ...]:
+def _group_terms(fit: MixedFit | GeneralisedFit, text: str) -> tuple[GroupTerm, ...]:
     parsed = as_bayes_formula(text)
     if not isinstance(parsed, BayesFormula) or parsed.main.response is not None:
         raise FormulaError("re_formula is one-sided: `~ (1 | g)`", text, (0, len(text)))
@@ -232,7 +278,7 @@ def _group_terms(fit: MixedFit, text: str) -> tuple[GroupTerm, ...]:
     return found.group_terms
 
 
-def _effect_names(fit: MixedFit, term: GroupTerm) -> tuple[str, ...]:
+def _effect_names(fit: MixedFit | GeneralisedFit, term: GroupTerm) -> tuple[str, ...]:
     """R's names of the effects that a group term asks for, coded as the model codes them."""
     design = fit.design
     contrasts = fit.call.get("contrasts") or {}

@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..marginal.evaluate import Factorisation, factorise
 from ..marginal.plan import Plan
 from ..marginal.statistics import Rows, Statistics, collect, prepare_rows, with_response
-from .covariance_parameters import CovarianceParameters
+from .covariance_parameters import CovarianceParameters, solved_by_term
 from .design import MixedDesign
 
 __all__ = ["Evaluation", "Problem", "make_problem"]
@@ -147,29 +147,9 @@ class Evaluation:
         return self.problem.pullback(self.parameters, by_factor)
 
     def em_step(self) -> tuple[Vector, Vector]:
-        """Parameters after one step of the EM algorithm (Laird and Ware 1982), always inside their bounds; and for
-        each how far it may be expected to be off, in coordinates in which a term's columns are orthonormal.
-
-        The latter is the standard error of a standard deviation from J effects that are known with reliability r:
-        sd / (2 r sqrt(J)).
-        """
-        f, problem = self.factorisation, self.problem
-        means, blocks = f.effects(), f.conditional_blocks()
-        parameters, strides = [], []
-        for c, C, at, (place, part) in zip(
-            problem.covariances, problem.whiteners, problem.slices, problem.places, strict=True
-        ):
-            b, levels = means[place][part], means[place].shape[1]
-            unknown = blocks[place][part, part].sum(axis=2) / levels
-            second = b @ b.T / self.sigma**2 / levels + unknown
-            parameters.append(c.approximate(second + 1e-10 * np.trace(second) * np.eye(len(second))))
-            white = np.linalg.solve(C, np.linalg.solve(C, second).T)
-            left = np.linalg.solve(C, np.linalg.solve(C, unknown).T)
-            typical = float(np.sqrt(np.trace(white) / len(white)))
-            reliability = 1.0 - float(np.trace(left) / np.trace(white))
-            stride = typical / (2.0 * max(reliability, 0.1) * np.sqrt(levels))
-            strides.append(np.full(at.stop - at.start, min(max(stride, 1e-3), 1.0)))
-        return np.concatenate(parameters), np.concatenate(strides)
+        """See `CovarianceParameters.em_step`."""
+        f = self.factorisation
+        return self.problem.em_step([b / self.sigma for b in f.effects()], f.conditional_blocks())
 
     def effects(self) -> list[Matrix]:
         """For each term (J, k): conditional means of the effects."""
@@ -192,15 +172,7 @@ class Evaluation:
 
     def solve_effects(self, right: Sequence[Stack]) -> list[Stack]:
         """Lambda M^-1 Lambda' times right-hand sides, both by term as (J, k, r), on the user's scale."""
-        problem = self.problem
-        sides = [np.zeros((f.size, right[0].shape[2], f.levels)) for f in problem.rows.plan.factors]
-        for block, (f, part), scale in zip(right, problem.places, problem.scales, strict=True):
-            sides[f][part] = block.transpose(1, 2, 0) / scale[:, None, None]
-        found = self.factorisation.solve_effects(sides)
-        return [
-            (found[f][part] / scale[:, None, None]).transpose(2, 0, 1)
-            for (f, part), scale in zip(problem.places, problem.scales, strict=True)
-        ]
+        return solved_by_term(self.problem, self.factorisation, right)
 
 
 def make_problem(design: MixedDesign) -> Problem:

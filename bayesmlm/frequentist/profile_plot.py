@@ -14,7 +14,8 @@ from .confint import normal_quantile
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .profile import Curve, Profile
+    from .profile import Profile
+    from .profile_curve import Curve
 
 __all__ = ["plot_profile"]
 

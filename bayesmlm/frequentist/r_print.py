@@ -142,7 +142,8 @@ def coefficient_columns(
         if name in joint:
             columns[name] = joint[name]
         elif name in statistics:
-            columns[name] = format_numbers([float(np.round(x, places)) for x in values], digits)
+            # no negative zeros
+            columns[name] = format_numbers([float(np.round(x, places)) + 0.0 for x in values], digits)
         elif name.startswith("Pr("):
             columns[name] = format_p_values(values, places)
         else:

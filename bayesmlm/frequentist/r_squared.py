@@ -7,18 +7,23 @@ population coefficients, the mean over the rows of the group effects' variance, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..messages import inform
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["VarianceParts", "icc", "icc_by_group", "r_squared", "rmse", "variance_parts"]
+Matrix = NDArray[np.float64]
+
+__all__ = ["VarianceParts", "effect_variances", "icc", "icc_by_group", "r_squared", "rmse", "variance_parts"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,18 @@ class VarianceParts:
 
 def variance_parts(fit: MixedFit) -> VarianceParts:
     """The three parts of a fit's variance."""
-    random: dict[str, float] = dict.fromkeys((t.group for t in fit.design.terms), 0.0)
-    for term, T in zip(fit.design.terms, fit.templates, strict=True):
-        ZT = term.Z @ T
-        random[term.group] += float(fit.sigma**2 * np.einsum("nk,nk->", ZT, ZT) / fit.n)
+    random = effect_variances(fit.design.terms, [fit.sigma * T for T in fit.templates], fit.n)
     fixed = float(np.var(fit.design.X @ fit.beta, ddof=1)) if fit.p else 0.0
     return VarianceParts(fixed, random, fit.sigma**2)
+
+
+def effect_variances(terms: Sequence[MixedTerm], roots: Sequence[Matrix], n: int) -> dict[str, float]:
+    """By grouping factor the mean over n rows of Var(z'b), for effects with Var(b) = root root'."""
+    random: dict[str, float] = dict.fromkeys((t.group for t in terms), 0.0)
+    for term, root in zip(terms, roots, strict=True):
+        spread = term.Z @ root
+        random[term.group] += float(np.einsum("nk,nk->", spread, spread) / n)
+    return random
 
 
 def r_squared(fit: MixedFit) -> pd.Series:

@@ -13,8 +13,17 @@ from ..formula.unparse import quote_name, unparse
 if TYPE_CHECKING:
     from .fit import MixedFit
     from .linear import LinearFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["Bar", "bars_of", "droppable", "model_formula", "refit_reduced"]
+__all__ = [
+    "Bar",
+    "bars_of",
+    "droppable",
+    "model_formula",
+    "refit_reduced",
+    "right_side",
+    "written_bars",
+]
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,12 @@ class Bar:
 
 def bars_of(fit: MixedFit) -> list[Bar]:
     """The group terms of a model in the order of its formula, the inner of nested factors first, as lme4 finds them."""
-    terms = list(fit.design.predictor.group_terms)
+    return written_bars(fit.design.predictor, fit.design.terms)
+
+
+def written_bars(predictor: Predictor, mixed_terms: Sequence[MixedTerm]) -> list[Bar]:
+    """The same of one linear predictor, whose ``mixed_terms`` were made of its group terms."""
+    terms = list(predictor.group_terms)
     ordered: list[GroupTerm] = []
     while terms:
         same = [t for t in terms if t.span == terms[0].span]
@@ -69,7 +83,7 @@ def bars_of(fit: MixedFit) -> list[Bar]:
         terms = terms[len(same) :]
     out: list[Bar] = []
     for term in ordered:
-        found = next(t for t in fit.design.terms if t.source is term)
+        found = next(t for t in mixed_terms if t.source is term)
         written = term.label.rsplit(" | ", 1)[0]
         whole = Bar(term.effects, written, found.group, found.variables, term.structure)
         out += [whole] if term.correlated else _apart(whole)
@@ -94,14 +108,19 @@ def droppable(terms: Sequence[Term]) -> list[Term]:
 
 def model_formula(fit: Any, terms: Iterable[Term], bars: Iterable[Bar]) -> str:
     """The formula of a model with these population terms and group terms; intercept and offset are those of ``fit``."""
-    predictor: Predictor = fit.design.predictor
+    return f"{fit.design.response} ~ {right_side(fit.design.predictor, terms, bars)}"
+
+
+def right_side(predictor: Predictor, terms: Iterable[Term], bars: Iterable[Bar]) -> str:
+    """The right-hand side with these terms, intercept and offsets those of ``predictor``."""
+    terms = list(terms)
     parts = [] if predictor.intercept else ["0"]
     parts += [term.label for term in terms]
     parts += [f"offset({unparse(node)})" for node in predictor.offsets]
     parts += dict.fromkeys(bar.source for bar in bars)
-    if predictor.intercept and (not parts or not list(terms)):
+    if predictor.intercept and (not parts or not terms):
         parts.insert(0, "1")
-    return f"{fit.design.response} ~ {' + '.join(parts)}"
+    return " + ".join(parts)
 
 
 def refit_reduced(

@@ -8,7 +8,7 @@ Analysis, ch. 11).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,20 @@ from .simulate import source
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
     from .mixed_terms import MixedTerm
 
 __all__ = [
     "KINDS",
+    "Engine",
     "Options",
+    "case_resampler",
     "cluster",
+    "deletions",
+    "engine_of",
     "leave_one_out",
     "reflated_effects",
+    "resampled_terms",
     "resampler",
     "standard_residuals",
 ]
@@ -43,6 +49,7 @@ Stack = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Draw = Callable[[np.random.Generator], Vector]
 Resample = Callable[[np.random.Generator], "MixedFit"]
+type FitRows[Fit] = Callable[[Fit, MixedTerm, Codes, Codes], Fit]
 
 NO_INFORMATION = 1e-8
 """Share of its variance below which an effect's estimate counts as fixed at zero."""
@@ -61,10 +68,36 @@ class Options:
     reb_scale: bool = False
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What a bootstrap needs to know of a class of models.
+
+    ``resampler``: from a fit, a kind and `Options` to what makes refits; ``leave_one_out``: from a fit and a group to
+    fits without each of its levels, with n over the number of rows left out; ``statistics``: the default ones.
+    """
+
+    resampler: Callable[[Any, str, Options], Callable[[np.random.Generator], Any]]
+    leave_one_out: Callable[[Any, str | None], list[tuple[Any, float]]]
+    statistics: Callable[[Any], Any]
+
+
+def engine_of(fit: MixedFit | GeneralisedFit) -> Engine:
+    """The engine for a linear or a generalised fit."""
+    from .fit import MixedFit
+
+    if not isinstance(fit, MixedFit):
+        from . import generalised_resampling as generalised
+
+        return Engine(generalised.resampler, generalised.leave_one_out, generalised.default_statistics)
+    from .bootstrap import default_statistics
+
+    return Engine(resampler, leave_one_out, default_statistics)
+
+
 def resampler(fit: MixedFit, kind: str, options: Options) -> Resample:
     """From a random generator to a refitted model. Raises `BayesmlmError` for what the model does not allow."""
     if kind == "case":
-        return _cases(fit, options)
+        return case_resampler(fit, options, _fit_rows)
     if kind not in KINDS:
         raise BayesmlmError(f"kind={kind!r} is no bootstrap; there are {', '.join((*KINDS, 'case'))}")
     draw = KINDS[kind](fit, options)
@@ -271,9 +304,9 @@ def _marginal_roots(fit: MixedFit) -> list[tuple[Codes, Matrix]]:
 # -- rows --------------------------------------------------------------------------------------------------------
 
 
-def cluster(fit: MixedFit, group: str | None) -> MixedTerm:
+def cluster(fit: MixedFit | GeneralisedFit, group: str | None) -> MixedTerm:
     """The term whose levels are independent units: ``group``, or the factor in which all others are nested."""
-    terms = fit.design.terms
+    terms = fit.design.all_terms
     if group is not None:
         found = [t for t in terms if t.group == group]
         if not found:
@@ -296,7 +329,9 @@ def _nested(inner: MixedTerm, outer: MixedTerm) -> bool:
     return bool(np.array_equal(parent[inner.codes], outer.codes))
 
 
-def _cases(fit: MixedFit, options: Options) -> Resample:
+def case_resampler[Fit: (MixedFit, GeneralisedFit)](
+    fit: Fit, options: Options, fit_rows: FitRows[Fit]
+) -> Callable[[np.random.Generator], Fit]:
     """Whole levels of the outermost factor, each a new one every time it is drawn; factors crossed with it keep
     their levels. ``lv1_resample``: within each of them its rows are resampled too."""
     term = cluster(fit, options.group)
@@ -304,34 +339,42 @@ def _cases(fit: MixedFit, options: Options) -> Resample:
     counts = np.bincount(term.codes, minlength=levels)
     starts = np.cumsum(counts) - counts
 
-    def draw(rng: np.random.Generator) -> MixedFit:
+    def draw(rng: np.random.Generator) -> Fit:
         drawn = rng.integers(levels, size=levels)
         copies = np.repeat(np.arange(levels), counts[drawn])
         within = np.arange(len(copies)) - np.repeat(np.cumsum(counts[drawn]) - counts[drawn], counts[drawn])
         if options.lv1_resample:
             within = (rng.random(len(copies)) * counts[drawn][copies]).astype(np.int64)
-        return _fit_rows(fit, term, order[starts[drawn][copies] + within], copies)
+        return fit_rows(fit, term, order[starts[drawn][copies] + within], copies)
 
     return draw
 
 
 def leave_one_out(fit: MixedFit, group: str | None) -> list[tuple[MixedFit, float]]:
     """The model without each level of the outermost factor, and n over the number of rows left out."""
+    return deletions(fit, group, _fit_rows)
+
+
+def deletions[Fit: (MixedFit, GeneralisedFit)](
+    fit: Fit, group: str | None, fit_rows: FitRows[Fit]
+) -> list[tuple[Fit, float]]:
+    """See `leave_one_out`; ``fit_rows``: fits the model to some rows."""
     term = cluster(fit, group)
     out = []
     for level in range(len(term.levels)):
         rows = np.flatnonzero(term.codes != level)
         out.append(
-            (_fit_rows(fit, term, rows, np.zeros(len(rows), dtype=np.int64)), fit.n / (fit.n - len(rows)))
+            (fit_rows(fit, term, rows, np.zeros(len(rows), dtype=np.int64)), fit.n / (fit.n - len(rows)))
         )
     return out
 
 
-def _fit_rows(fit: MixedFit, clusters: MixedTerm, rows: Codes, copies: Codes) -> MixedFit:
-    """The model fitted to some rows; ``copies``: (m,) which drawn unit each belongs to. Raises `DataError`."""
-    design = fit.design
-    terms = []
-    for term in design.terms:
+def resampled_terms(
+    terms: Sequence[MixedTerm], clusters: MixedTerm, rows: Codes, copies: Codes
+) -> tuple[MixedTerm, ...]:
+    """Terms on some rows; ``copies``: (m,) which drawn unit of ``clusters`` each row belongs to."""
+    out = []
+    for term in terms:
         old = term.codes[rows]
         apart = copies * len(term.levels) if _nested(term, clusters) else 0
         keys, codes = np.unique(old + apart, return_inverse=True)
@@ -341,7 +384,13 @@ def _fit_rows(fit: MixedFit, clusters: MixedTerm, rows: Codes, copies: Codes) ->
             for i, c in zip(place.tolist(), copy.tolist(), strict=True)
         )
         effects = replace(term.effects, matrix=term.effects.matrix[rows])
-        terms.append(replace(term, codes=codes.astype(np.int64), levels=levels, effects=effects))
+        out.append(replace(term, codes=codes.astype(np.int64), levels=levels, effects=effects))
+    return tuple(out)
+
+
+def _fit_rows(fit: MixedFit, clusters: MixedTerm, rows: Codes, copies: Codes) -> MixedFit:
+    """The model fitted to some rows; ``copies``: (m,) which drawn unit each belongs to. Raises `DataError`."""
+    design = fit.design
     resampled = replace(
         design,
         frame=design.frame.take(rows),
@@ -349,7 +398,7 @@ def _fit_rows(fit: MixedFit, clusters: MixedTerm, rows: Codes, copies: Codes) ->
         offset=None if design.offset is None else design.offset[rows],
         weights=None if design.weights is None else design.weights[rows],
         population=replace(design.population, matrix=design.population.matrix[rows]),
-        terms=tuple(terms),
+        terms=resampled_terms(design.terms, clusters, rows, copies),
         used=np.ones(len(rows), dtype=bool),
         na_action="omit",
         messages=(),

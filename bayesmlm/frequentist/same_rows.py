@@ -13,7 +13,7 @@ from ..data.model_frame import complete_rows
 from ..errors import DataError
 from ..formula.walk import variables
 
-__all__ = ["check_same_rows"]
+__all__ = ["check_same_rows", "different_rows"]
 
 SHOWN = 5
 """How many rows a message names."""
@@ -27,14 +27,14 @@ def check_same_rows(fits: Sequence[Any], names: Sequence[str]) -> None:
     first = fits[0]
     for fit, name in zip(fits[1:], names[1:], strict=True):
         if len(fit.design.y) != len(first.design.y):
-            raise DataError(_different_rows(fits, names))
+            raise DataError(different_rows(fits, names))
         if fit.design.response != first.design.response:
             raise DataError(
                 f"{names[0]} is a model of `{first.design.response}` and {name} of `{fit.design.response}`: the "
                 "likelihoods of different responses cannot be compared"
             )
         if not np.array_equal(fit.design.y, first.design.y):
-            raise DataError(_different_rows(fits, names))
+            raise DataError(different_rows(fits, names))
         ours, theirs = _weights(first), _weights(fit)
         if not np.allclose(ours, theirs, rtol=1e-12):
             raise DataError(
@@ -46,7 +46,9 @@ def _weights(fit: Any) -> NDArray[np.float64]:
     return np.ones(len(fit.design.y)) if fit.design.weights is None else fit.design.weights
 
 
-def _different_rows(fits: Sequence[Any], names: Sequence[str]) -> str:
+def different_rows(fits: Sequence[Any], names: Sequence[str]) -> str:
+    """The message that models were fitted to different rows: which rows, which columns make the difference, and what
+    to write."""
     used = "; ".join(f"{name} used {len(f.design.y)}" for f, name in zip(fits, names, strict=True))
     opening = f"the models were not all fitted to the same rows: {used}. Their likelihoods cannot be compared"
     frames = [Frame.from_any(f.data) for f in fits]
@@ -72,9 +74,11 @@ def _different_rows(fits: Sequence[Any], names: Sequence[str]) -> str:
 
 
 def _variables(fit: Any, frame: Frame) -> list[str]:
-    """Columns that a model reads."""
-    formula = fit.formula
+    """Columns that a model reads, those of further distributional parameters included."""
+    formula, more = fit.formula, getattr(fit.design, "bayes_formula", None)
     found = [*formula.response_variables, *variables(formula.right)]
+    for other in () if more is None else more.parameters.values():
+        found += variables(other.right)
     return [name for name in dict.fromkeys(found) if name in frame.columns]
 
 

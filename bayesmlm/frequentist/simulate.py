@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ..data.columns import Numeric
 from ..data.frame import Frame
 from ..errors import BayesmlmError, FormulaError, NewDataError
-from .design import MixedDesign, build_mixed_design
+from .design import build_mixed_design
 from .predict import effect_weights, effects_sum
 from .prediction_rows import (
+    CodedRows,
     PredictionRows,
     fitted_rows,
     included_effects,
@@ -27,8 +28,23 @@ from .prediction_rows import (
 if TYPE_CHECKING:
     from ..covariance import Covariance
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
-__all__ = ["Source", "generators", "parametric_responses", "simulate", "simulate_fit", "source"]
+__all__ = [
+    "Source",
+    "checked_count",
+    "checked_theta",
+    "coefficients_by_name",
+    "finite_values",
+    "generators",
+    "parametric_responses",
+    "refuse_missing_groups",
+    "simulate",
+    "simulate_fit",
+    "simulation_table",
+    "source",
+    "templates_of",
+]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -69,7 +85,7 @@ def generators(seed: int | None, count: int) -> Iterator[np.random.Generator]:
 def parametric_responses(fit: MixedFit, nsim: int, seed: int | None = None) -> Iterator[Vector]:
     """``nsim`` responses (n,) of the rows used, one after the other, with effects and residuals drawn anew."""
     drawn = source(fit)
-    return (drawn.draw(rng) for rng in generators(seed, _count(nsim)))
+    return (drawn.draw(rng) for rng in generators(seed, checked_count(nsim)))
 
 
 def source(
@@ -91,8 +107,8 @@ def source(
     known = [effect_weights(*parts) for parts in zip(rows.Z, rows.codes, fit.b, kept, strict=True)]
     mean = rows.X @ beta + rows.offset + effects_sum(known, rows.codes, fit.b)
     drawn = [t for t, (Z, used) in enumerate(zip(rows.Z, known, strict=True)) if Z is not used]
-    _refuse_missing(rows, fit.design, drawn)
-    templates = _templates(covariances, parameters)
+    refuse_missing_groups(rows, fit.design.terms, drawn)
+    templates = templates_of(covariances, parameters)
     return Source(
         mean,
         sigma / np.sqrt(rows.weights),
@@ -118,7 +134,7 @@ def simulate_fit(
     index = fitted_rows(fit.design).index
     if newdata is not None:
         index = row_index(Frame.from_any(newdata))
-    return _table(drawn, nsim, seed, index)
+    return simulation_table(drawn, nsim, seed, index)
 
 
 def simulate(
@@ -127,23 +143,39 @@ def simulate(
     newparams: Mapping[str, Any],
     nsim: int = 1,
     seed: int | None = None,
+    family: Any = None,
+    trials: Any = None,
     **arguments: Any,
 ) -> pd.DataFrame:
     """Responses of a model that nothing has been fitted to, for planning a study.
 
     Args:
-        formula: one-sided, ``"~ x + (x | g)"``.
+        formula: one-sided, ``"~ x + (x | g)"``; with a ``family`` also `bf` with formulas of its other parameters,
+            ``bf("~ x + (1 | g)", "zi ~ x")``.
         data: a table with its columns.
         newparams: ``beta`` (p values, or by name), ``theta`` (relative Cholesky factors as lme4's: terms by decreasing
-            number of levels, by columns) and ``sigma``.
+            number of levels, by columns) and ``sigma``. With a ``family``, effects are on the scale of mu's link and
+            ``theta`` is not relative to anything; instead of ``sigma`` there is a value for each other parameter of
+            the family by name (``shape=2.0``), on its own scale, or its coefficients where it has a formula.
         nsim, seed: how many, and what makes them repeatable.
+        family: a name, R text or `brmsfamily`, as in `glmer`; None: a linear model.
+        trials: for successes out of trials their numbers: a column's name, an expression, an array or a number.
         arguments: ``weights``, ``offset``, ``subset``, ``contrasts``, ``na_action``, ``functions`` as in `lmer`.
 
     Returns:
-        (n, nsim) data frame with columns ``sim_1``, ``sim_2``, ...
+        (n, nsim) data frame with columns ``sim_1``, ``sim_2``, ...; successes out of trials are their number.
     """
     from .lmer import main_formula
 
+    if family is not None:
+        from ..families.registry import family as as_family
+        from .generalised_simulate_formula import simulate_generalised
+
+        return simulate_generalised(
+            formula, data, as_family(family), newparams, nsim, seed, trials, arguments
+        )
+    if trials is not None:
+        raise BayesmlmError('trials is for a family of successes, simulate(..., family="binomial")')
     parsed = main_formula(formula)
     if parsed.response is not None:
         raise FormulaError(
@@ -173,18 +205,28 @@ def simulate(
         rows.Z,
         rows.codes,
         tuple(len(t.levels) for t in design.terms),
-        tuple(sigma * T for T in _templates(covariances, parameters)),
+        tuple(sigma * T for T in templates_of(covariances, parameters)),
     )
-    return _table(drawn, nsim, seed, rows.index)
+    return simulation_table(drawn, nsim, seed, rows.index)
 
 
-def _table(drawn: Source, nsim: int, seed: int | None, index: pd.Index) -> pd.DataFrame:
-    columns = [drawn.draw(rng) for rng in generators(seed, _count(nsim))]
+class Drawn(Protocol):
+    """What responses are drawn from."""
+
+    def draw(self, rng: np.random.Generator) -> Vector:
+        """(m,) one response."""
+        ...
+
+
+def simulation_table(drawn: Drawn, nsim: int, seed: int | None, index: pd.Index) -> pd.DataFrame:
+    """(m, nsim) responses in columns ``sim_1``, ``sim_2``, ... Raises `BayesmlmError` for an ``nsim`` below 1."""
+    columns = [drawn.draw(rng) for rng in generators(seed, checked_count(nsim))]
     names = [f"sim_{i + 1}" for i in range(len(columns))]
     return pd.DataFrame(np.column_stack(columns), index=index, columns=names)
 
 
-def _count(nsim: int) -> int:
+def checked_count(nsim: Any) -> int:
+    """How many simulations, a whole number. Raises `BayesmlmError`."""
     if int(nsim) != nsim or nsim < 1:
         raise BayesmlmError(f"nsim={nsim} must be a whole number, 1 or more")
     return int(nsim)
@@ -197,17 +239,19 @@ def _rows(fit: MixedFit, newdata: Any) -> PredictionRows:
     return new_rows(fit, newdata, columns=every, groups=every, na_action="fail")
 
 
-def _refuse_missing(rows: PredictionRows, design: MixedDesign, drawn: Sequence[int]) -> None:
+def refuse_missing_groups(rows: CodedRows, terms: Sequence[MixedTerm], drawn: Sequence[int]) -> None:
+    """Raise `NewDataError` for a row without a value in the grouping variable of a term (by place) to be drawn."""
     for t in drawn:
         wrong = np.flatnonzero(rows.codes[t] < 0)
         if wrong.size:
             raise NewDataError(
-                f"{rows.frame.row_name(int(wrong[0]))} of the new data has no value in `{design.terms[t].group}`: "
+                f"{rows.frame.row_name(int(wrong[0]))} of the new data has no value in `{terms[t].group}`: "
                 "which rows share an effect must be known to draw it"
             )
 
 
-def _templates(covariances: Sequence[Covariance], parameters: Vector) -> list[Matrix]:
+def templates_of(covariances: Sequence[Covariance], parameters: Vector) -> list[Matrix]:
+    """For each term its relative factor (k, k)."""
     stops = np.cumsum([0, *(len(c.start) for c in covariances)])
     return [c.factor(parameters[a:b]) for c, a, b in zip(covariances, stops, stops[1:], strict=False)]
 
@@ -219,8 +263,17 @@ def _parameters(
     unknown = [name for name in given if name not in ("beta", "theta", "sigma")]
     if unknown:
         raise BayesmlmError(f"newparams has `{unknown[0]}`; it may have beta, theta and sigma")
-    coefficients = _by_name(given.get("beta", beta), list(beta.index))
-    values = _finite(given.get("theta", theta), "theta")
+    coefficients = coefficients_by_name(given.get("beta", beta), list(beta.index))
+    values = checked_theta(given.get("theta", theta), theta, covariances)
+    scale = float(given.get("sigma", sigma))
+    if not (np.isfinite(scale) and scale >= 0):
+        raise BayesmlmError(f"sigma={scale} must be 0 or more")
+    return coefficients, values, scale
+
+
+def checked_theta(given: Any, theta: Vector, covariances: Sequence[Covariance]) -> Vector:
+    """Covariance parameters, as many as ``theta`` and inside their bounds. Raises `BayesmlmError`."""
+    values = finite_values(given, "theta")
     if values.shape != theta.shape:
         raise BayesmlmError(
             f"theta has {values.size} values; the model has {theta.size} covariance parameters"
@@ -233,28 +286,29 @@ def _parameters(
         raise BayesmlmError(
             f"value {place + 1} of theta is {values[place]:g}; it must lie in [{lower[place]:g}, {upper[place]:g}]"
         )
-    scale = float(given.get("sigma", sigma))
-    if not (np.isfinite(scale) and scale >= 0):
-        raise BayesmlmError(f"sigma={scale} must be 0 or more")
-    return coefficients, values, scale
+    return values
 
 
-def _by_name(given: Any, names: Sequence[str]) -> Vector:
+def coefficients_by_name(given: Any, names: Sequence[str], what: str = "beta") -> Vector:
+    """Coefficients in the model's order, given so or by name. Raises `BayesmlmError`, in which they are ``what``."""
     if isinstance(given, Mapping | pd.Series):
         have = [str(name) for name in given.keys()]  # noqa: SIM118
         wrong = sorted(set(have) ^ set(names))
         if wrong:
             raise BayesmlmError(
-                f"beta must name the coefficients {', '.join(names)}; it differs in `{wrong[0]}`"
+                f"{what} must name the coefficients {', '.join(names)}; it differs in `{wrong[0]}`"
             )
         given = [given[name] for name in names]
-    values = _finite(given, "beta")
+    values = finite_values(given, what)
     if values.shape != (len(names),):
-        raise BayesmlmError(f"beta has {values.size} values; the model has {len(names)}: {', '.join(names)}")
+        raise BayesmlmError(
+            f"{what} has {values.size} values; the model has {len(names)}: {', '.join(names)}"
+        )
     return values
 
 
-def _finite(given: Any, what: str) -> Vector:
+def finite_values(given: Any, what: str) -> Vector:
+    """Numbers (k,). Raises `BayesmlmError`, in which they are ``what``."""
     values = np.atleast_1d(np.asarray(given, dtype=np.float64))
     if not np.isfinite(values).all():
         raise BayesmlmError(f"{what} has values that are not finite")

@@ -24,8 +24,21 @@ from .var_corr import common_width, left_matrix, var_corr_frame, var_corr_lines
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .generalised_fit import GeneralisedFit
 
-__all__ = ["MixedSummary", "fit_lines", "summarise"]
+__all__ = [
+    "QUANTILES",
+    "MixedSummary",
+    "call_lines",
+    "coefficient_table_lines",
+    "correlation_lines",
+    "criterion_lines",
+    "fit_lines",
+    "groups_line",
+    "message_lines",
+    "residual_lines",
+    "summarise",
+]
 
 QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 MOST_CORRELATIONS = 12
@@ -93,23 +106,28 @@ class MixedSummary:
         return f"<div><pre>{above}</pre>{middle}<pre>{below}</pre></div>"
 
     def _correlation_lines(self, wanted: bool | None, width: int) -> list[str]:
-        p = len(self.coefficients)
-        if p < 2 or wanted is False:
-            return []
-        if wanted is None and p > MOST_CORRELATIONS:
-            return [
-                "",
-                f"Correlation matrix not shown by default, as p = {p} > {MOST_CORRELATIONS}.",
-                "Use print(summary.to_text(correlation=True))  or",
-                "    m.vcov()        if you need it",
-            ]
-        R = self.correlation.to_numpy()
-        cells = np.array(common_width([f"{round(x, 3) + 0.0:.3f}" for x in R.ravel()]), dtype=object)
-        cells = np.where(np.tri(p, k=-1, dtype=bool), cells.reshape(p, p), "")
-        names = list(self.coefficients.index)
-        rows, titles = abbreviate(names, 11), abbreviate(names, 6)
-        columns = [(titles[b], cells[1:, b].tolist()) for b in range(p - 1)]
-        return ["", "Correlation of Fixed Effects:", *left_matrix(rows[1:], columns, width)]
+        return correlation_lines(self.correlation, wanted, width)
+
+
+def correlation_lines(correlation: pd.DataFrame, wanted: bool | None, width: int) -> list[str]:
+    """Correlations (p, p) of the coefficients below the diagonal; ``wanted=None``: if there are at most 12 of them."""
+    p = len(correlation)
+    if p < 2 or wanted is False:
+        return []
+    if wanted is None and p > MOST_CORRELATIONS:
+        return [
+            "",
+            f"Correlation matrix not shown by default, as p = {p} > {MOST_CORRELATIONS}.",
+            "Use print(summary.to_text(correlation=True))  or",
+            "    m.vcov()        if you need it",
+        ]
+    R = correlation.to_numpy()
+    cells = np.array(common_width([f"{round(x, 3) + 0.0:.3f}" for x in R.ravel()]), dtype=object)
+    cells = np.where(np.tri(p, k=-1, dtype=bool), cells.reshape(p, p), "")
+    names = [str(name) for name in correlation.index]
+    rows, titles = abbreviate(names, 11), abbreviate(names, 6)
+    columns = [(titles[b], cells[1:, b].tolist()) for b in range(p - 1)]
+    return ["", "Correlation of Fixed Effects:", *left_matrix(rows[1:], columns, width)]
 
 
 def coefficient_table_lines(table: pd.DataFrame, digits: int, width: int) -> list[str]:
@@ -127,7 +145,8 @@ def criterion_lines(criterion: pd.Series, places: int) -> list[str]:
     if list(criterion.index) == ["REML"]:
         value = round(float(criterion["REML"]), places)
         return [f"REML criterion at convergence: {format_numbers([value], 7)[0]}"]
-    cells = format_numbers([round(float(x), places) for x in criterion.iloc[:-1]] + [criterion.iloc[-1]], 7)
+    values = [round(float(x), places) + 0.0 for x in criterion.iloc[:-1]]  # no negative zeros
+    cells = format_numbers([*values, criterion.iloc[-1]], 7)
     cells[-1] = str(int(criterion.iloc[-1]))
     return named_vector_lines(dict(zip(criterion.index, cells, strict=True)))
 
@@ -160,7 +179,7 @@ def title_of(fit: MixedFit, tests: str = "", kind: str = "lmerModLmerTest") -> s
     return f"Linear mixed model fit by {how}{tests} ['{kind}']"
 
 
-def call_lines(fit: MixedFit) -> list[str]:
+def call_lines(fit: MixedFit | GeneralisedFit) -> list[str]:
     """What was asked for, as far as it was given by name."""
     lines = [f"Formula: {fit.formula}"]
     for name, title in (("weights", "Weights"), ("offset", " Offset"), ("subset", " Subset")):

@@ -15,12 +15,17 @@ from .r_print import format_numbers
 
 if TYPE_CHECKING:
     from .fit import MixedFit
+    from .mixed_terms import MixedTerm
 
 __all__ = [
     "EffectCovariance",
     "component_names",
+    "covariances_of",
     "effect_covariances",
+    "frame_of",
     "left_matrix",
+    "lines_of",
+    "principal_components",
     "random_effect_pca",
     "var_corr_frame",
     "var_corr_lines",
@@ -72,20 +77,31 @@ def component_names(groups: Sequence[str]) -> list[str]:
 
 def effect_covariances(fit: MixedFit) -> list[EffectCovariance]:
     """For each term sigma^2 T T'."""
-    terms = fit.design.terms
+    return covariances_of(fit.design.terms, fit.templates, fit.sigma)
+
+
+def covariances_of(
+    terms: Sequence[MixedTerm], templates: Sequence[Matrix], sigma: float
+) -> list[EffectCovariance]:
+    """For each of the ``terms`` sigma^2 T T', ``templates`` (k, k) their relative factors T."""
     names = component_names([t.group for t in terms])
     return [
-        EffectCovariance(name, t.names, fit.sigma**2 * T @ T.T, t.covariance.tag == "diag")
-        for name, t, T in zip(names, terms, fit.templates, strict=True)
+        EffectCovariance(name, t.names, sigma**2 * T @ T.T, t.covariance.tag == "diag")
+        for name, t, T in zip(names, terms, templates, strict=True)
     ]
 
 
 def var_corr_frame(fit: MixedFit, order: str = "cov.last") -> pd.DataFrame:
     """Columns grp, var1, var2, vcov, sdcor, as ``as.data.frame(VarCorr(m), order=)``; missing where R has NA."""
+    return frame_of(effect_covariances(fit), fit.sigma, order)
+
+
+def frame_of(parts: Sequence[EffectCovariance], sigma: float | None, order: str) -> pd.DataFrame:
+    """The same of any covariances; ``sigma``: of the residuals, None for a model without them."""
     if order not in ("cov.last", "lower.tri"):
         raise BayesmlmError(f'order must be "cov.last" or "lower.tri", not {order!r}')
     rows: list[tuple[str, str | None, str | None, float, float]] = []
-    for part in effect_covariances(fit):
+    for part in parts:
         k, V, R = len(part.names), part.covariance, part.correlation
         pairs = [(a, b) for a in range(k) for b in range(a, k) if a == b or not part.is_diagonal]
         if order == "cov.last":
@@ -95,7 +111,8 @@ def var_corr_frame(fit: MixedFit, order: str = "cov.last") -> pd.DataFrame:
                 rows.append((part.component, part.names[a], None, float(V[a, a]), float(part.sd[a])))
             else:
                 rows.append((part.component, part.names[a], part.names[b], float(V[a, b]), float(R[a, b])))
-    rows.append(("Residual", None, None, fit.sigma**2, fit.sigma))
+    if sigma is not None:
+        rows.append(("Residual", None, None, sigma**2, sigma))
     table = pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
     return table.astype({"grp": object, "var1": object, "var2": object})
 
@@ -106,26 +123,35 @@ def var_corr_lines(fit: MixedFit, digits: int = 5, components: Sequence[str] = (
     ``components``: "Variance", "Std.Dev." or both. ``digits``: significant digits of these; correlations get
     ``digits - 2`` decimals. Raises `BayesmlmError` for another component.
     """
+    return lines_of(effect_covariances(fit), fit.sigma, digits, components)
+
+
+def lines_of(
+    parts: Sequence[EffectCovariance], sigma: float | None, digits: int, components: Sequence[str]
+) -> list[str]:
+    """The same of any covariances; ``sigma``: of the residuals, None for a model without them."""
     unknown = [c for c in components if c not in COMPONENTS]
     if unknown or not components:
         raise BayesmlmError(f"components are {' and '.join(COMPONENTS)}, not {', '.join(unknown) or 'none'}")
-    parts = effect_covariances(fit)
-    sds = np.concatenate([*(p.sd for p in parts), [fit.sigma]])
+    sds = np.concatenate([*(p.sd for p in parts), [] if sigma is None else [sigma]])
     columns: list[tuple[str, list[str]]] = [
         ("Groups", [p.component if a == 0 else "" for p in parts for a in range(len(p.names))]),
         ("Name", [name for p in parts for name in p.names]),
     ]
-    columns[0][1].append("Residual")
-    columns[1][1].append("")
+    if sigma is not None:
+        columns[0][1].append("Residual")
+        columns[1][1].append("")
     for component in components:
         values = sds**2 if component == "Variance" else sds
         columns.append((component, common_width(format_numbers(values.tolist(), digits))))
-    columns += _correlation_columns(parts, max(2, digits - 2))
+    columns += _correlation_columns(parts, max(2, digits - 2), len(sds))
     return left_matrix([""] * len(sds), columns)
 
 
-def _correlation_columns(parts: Sequence[EffectCovariance], places: int) -> list[tuple[str, list[str]]]:
-    """Correlations below the diagonal, (effects - 1) columns of which the first is called Corr."""
+def _correlation_columns(
+    parts: Sequence[EffectCovariance], places: int, count: int
+) -> list[tuple[str, list[str]]]:
+    """Correlations below the diagonal, (effects - 1) columns of which the first is called Corr; ``count`` rows."""
     most = max((len(p.names) for p in parts if not p.is_diagonal), default=0)
     if most < 2:
         return []
@@ -136,7 +162,7 @@ def _correlation_columns(parts: Sequence[EffectCovariance], places: int) -> list
         for a in range(k):
             shown = [cells[a * k + b] if b < a and not part.is_diagonal else "" for b in range(most - 1)]
             rows.append(shown)
-    rows.append([""] * (most - 1))
+    rows += [[""] * (most - 1)] * (count - len(rows))
     titles = ["Corr", *[""] * (most - 2)]
     return [(title, [row[b] for row in rows]) for b, title in enumerate(titles)]
 
@@ -176,9 +202,14 @@ def random_effect_pca(fit: MixedFit) -> dict[str, pd.DataFrame]:
     component. A standard deviation near zero says that the data do not support that many effects (Bates, Kliegl,
     Vasishth and Baayen 2015, arXiv:1506.04967).
     """
+    return principal_components(fit.design.terms, fit.templates)
+
+
+def principal_components(terms: Sequence[MixedTerm], templates: Sequence[Matrix]) -> dict[str, pd.DataFrame]:
+    """The same of any ``terms`` with relative factors ``templates``."""
     out = {}
-    for group in dict.fromkeys(t.group for t in fit.design.terms):
-        factors = [T for t, T in zip(fit.design.terms, fit.templates, strict=True) if t.group == group]
+    for group in dict.fromkeys(t.group for t in terms):
+        factors = [T for t, T in zip(terms, templates, strict=True) if t.group == group]
         sd = np.sort(np.concatenate([np.linalg.svd(T, compute_uv=False) for T in factors]))[::-1]
         total = float((sd**2).sum())
         share = sd**2 / total if total > 0 else np.zeros_like(sd)

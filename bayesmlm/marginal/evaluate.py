@@ -103,6 +103,8 @@ class Factorisation:
     def coefficients(self) -> Vector:
         """(p,) generalised least squares coefficients of the residual on the basis."""
         p = self.statistics.columns
+        if not p:
+            return np.zeros(0)
         half = np.linalg.solve(self.root, self.rest[:p, p])
         return np.linalg.solve(self.root.T, half)
 

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .statistics import Statistics
 
-__all__ = ["Blocks", "Elimination", "Sides", "back_solve", "blocks_of", "eliminate", "half_solve", "sum_by"]
+__all__ = [
+    "Blocks",
+    "Elimination",
+    "Sides",
+    "back_solve",
+    "blocks_of",
+    "eliminate",
+    "forward_solve",
+    "half_solve",
+    "sum_by",
+    "times_factors",
+]
 
 Array = Any
 UNROLLED = 6
@@ -148,10 +159,21 @@ def half_solve(
     plan: Plan, blocks: Blocks, elimination: Elimination, factors: Sequence[Array], right: Sides
 ) -> Sides:
     """L^-1 Lambda' times ``right``."""
-    sides = [_from_left(T, g[:, None])[:, 0] for T, g in zip(factors, right.chain, strict=False)]
-    top = right.top
-    if top is not None:
-        top = _times_trailing(plan, factors[len(plan.chain) :], top[None, :, None])[0, :, 0]
+    return forward_solve(plan, blocks, elimination, times_factors(plan, factors, right))
+
+
+def times_factors(plan: Plan, factors: Sequence[Array], right: Sides) -> Sides:
+    """Lambda' times ``right``."""
+    chain = tuple(_from_left(T, g[:, None])[:, 0] for T, g in zip(factors, right.chain, strict=False))
+    if right.top is None:
+        return Sides(chain, None)
+    top = _times_trailing(plan, factors[len(plan.chain) :], right.top[None, :, None])[0, :, 0]
+    return Sides(chain, top)
+
+
+def forward_solve(plan: Plan, blocks: Blocks, elimination: Elimination, right: Sides) -> Sides:
+    """L^-1 times ``right``."""
+    sides, top = list(right.chain), right.top
     for i, L in enumerate(elimination.roots):
         sides[i] = _forward(L, sides[i][:, None])[:, 0]
         for j, (B, parent) in enumerate(

@@ -58,6 +58,10 @@ class Kernel(Protocol):
         """``local(eta).log_density`` alone: minus infinity outside the support."""
         ...
 
+    def log_densities(self, eta: Predictors) -> Vector:
+        """(n,) the terms of ``value``."""
+        ...
+
     def contract(self, eta: Predictors, by_weights: Predictors, expected: bool) -> Predictors:
         """(D, n): the derivative by ``eta`` of the sum of ``by_weights`` (D, D, n) times the information.
 
@@ -82,4 +86,8 @@ class Kernel(Protocol):
 
     def variance(self, eta: Predictors) -> Vector:
         """(n,) variance of what ``mean`` is the mean of, divided by the prior weights (unit dispersion)."""
+        ...
+
+    def pearson_residuals(self, eta: Predictors) -> Vector:
+        """(n,) (y - mean) / sqrt(variance), of binomial responses of the proportion."""
         ...

@@ -24,6 +24,7 @@ __all__ = [
     "log_complement_derivatives",
     "log_mean_derivatives",
     "mean_derivatives",
+    "slopes_of_log",
 ]
 
 Vector = NDArray[np.float64]
@@ -41,6 +42,11 @@ def mean_derivatives(link: str, eta: Vector) -> Four:
 def log_mean_derivatives(link: str, eta: Vector) -> Three:
     """First three derivatives of log mu (itself ``LINKS[link].log_mu(eta)``). KeyError as above."""
     return _LOG_MEAN[link](eta)
+
+
+def slopes_of_log(link: str, eta: Vector) -> Three | None:
+    """`log_mean_derivatives`; None for the link log, whose predictor is log mu."""
+    return None if link == "log" else _LOG_MEAN[link](eta)
 
 
 def log_complement_derivatives(link: str, eta: Vector) -> Three:
@@ -137,6 +143,17 @@ def _log_softplus(x: Vector) -> Three:
     return r, second, second * e + r * de
 
 
+def _logm1(x: Vector) -> Four:
+    above = np.exp(x)
+    return 1 + above, above, above, above
+
+
+def _log_logm1(x: Vector) -> Three:
+    """log mu = log(1 + exp(x))."""
+    _, first, second, third = _softplus(x)
+    return first, second, third
+
+
 def _squareplus(x: Vector) -> Four:
     mu, root = LINKS["squareplus"].inverse(x), np.sqrt(x * x + 4)
     cube = root**3
@@ -216,13 +233,13 @@ _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 13
 
 
 def _cloglog(x: Vector) -> Four:
-    u = np.exp(np.minimum(x, 700.0))
+    u = np.exp(np.minimum(x, 300.0))  # exp(-u) is 0 and u squared a number
     first = u * np.exp(-u)
     return -np.expm1(-u), first, first * (1 - u), first * ((1 - u) ** 2 - u)
 
 
 def _log_cloglog(x: Vector) -> Three:
-    u = np.exp(np.minimum(x, 700.0))
+    u = np.exp(np.minimum(x, 300.0))
     h = np.where(u > 0, u / np.expm1(u), 1.0)
     square = np.minimum(u, 1.0) ** 2
     series = np.zeros_like(x)
@@ -257,7 +274,12 @@ def _softit(x: Vector) -> Four:
     a = up * rest
     first, slope = a * rest, down - 2 * a
     second = first * slope
-    return LINKS["softit"].inverse(x), first, second, second * slope - first * (up * down + 2 * a * (down - a))
+    return (
+        LINKS["softit"].inverse(x),
+        first,
+        second,
+        second * slope - first * (up * down + 2 * a * (down - a)),
+    )
 
 
 def _log_softit(x: Vector) -> Three:
@@ -298,6 +320,7 @@ _MEAN: dict[str, Callable[[Vector], Four]] = {
     "sqrt": _square,
     "softplus": _softplus,
     "squareplus": _squareplus,
+    "logm1": _logm1,
     "logit": _logit,
     "probit": _probit,
     "probit_approx": _probit_approx,
@@ -314,6 +337,7 @@ _LOG_MEAN: dict[str, Callable[[Vector], Three]] = {
     "sqrt": _log_powers(2.0),
     "softplus": _log_softplus,
     "squareplus": _log_squareplus,
+    "logm1": _log_logm1,
     "logit": _log_logit,
     "probit": _log_probit,
     "probit_approx": _log_probit_approx,

@@ -17,7 +17,7 @@ from .plan import Factor, Plan, make_plan
 from .small import by_level, sum_by
 from .wide import DenseWide, Pattern, SparseWide, Wide
 
-__all__ = ["Basis", "Rows", "Statistics", "collect", "prepare_rows", "with_response"]
+__all__ = ["Basis", "Rows", "Statistics", "collect", "column_scales", "prepare_rows", "with_response"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -124,15 +124,26 @@ def prepare_rows(
     """
     plan = make_plan([(codes, levels, Z.shape[1]) for codes, levels, Z in groups])
     root = None if weights is None else np.sqrt(weights)
+    columns = tuple(Z for _, _, Z in groups)
+    scales = column_scales(plan, columns, weights, common_scales)
+    return Rows(plan, Basis(_triangle(X, root)), X, columns, scales, root)
+
+
+def column_scales(
+    plan: Plan,
+    columns: Sequence[Matrix],
+    weights: Vector | None,
+    common_scales: Sequence[Callable[[Vector], Vector]] | None,
+) -> tuple[Vector, ...]:
+    """For each factor of the plan (k,) the root mean squares of its terms' ``columns`` (n, k)."""
     scales = []
     for factor in plan.factors:
-        scale = np.concatenate([_root_mean_square(groups[t][2], weights) for t, _ in factor.terms])
+        scale = np.concatenate([_root_mean_square(columns[t], weights) for t, _ in factor.terms])
         if common_scales is not None:
             for number, part in factor.terms:
                 scale[part] = common_scales[number](scale[part])
         scales.append(scale)
-    columns = tuple(Z for _, _, Z in groups)
-    return Rows(plan, Basis(_triangle(X, root)), X, columns, tuple(scales), root)
+    return tuple(scales)
 
 
 def _root_mean_square(Z: Matrix, weights: Vector | None) -> Vector:

@@ -21,7 +21,7 @@ from numpyro import distributions as dist
 from numpyro.distributions import biject_to
 
 from ..families.base import Family
-from ..families.links import LINKS
+from ..families.links import natural_parameters
 from ..inference.x64 import x64
 from ..priors.lkj import LKJCholesky
 from ..priors.numpyro_prior import PriorDistribution
@@ -301,12 +301,11 @@ class Structure:
         return etas
 
     def parameters(self, values: Values, design: Any) -> dict[str, Array]:
-        """Distributional parameters on their natural scales, and mu's linear predictor as ``eta``."""
+        """What the family's functions take: see `natural_parameters`."""
         etas = self.linear_predictors(values, design)
         links = {p.parameter: p.link for p in self.predictors}
-        out = {name: LINKS[links[name]].inverse(eta) for name, eta in etas.items()}
         constants = {name: values[name] for name in (*self.scalars, *self.fixed)}
-        return {**out, **constants, "eta": etas["mu"]}
+        return {**natural_parameters(etas, links), **constants}
 
     def log_likelihood(self, values: Values, design: Any, y: Array) -> Array:
         """(n,) log density of each response, without weights."""

@@ -27,7 +27,7 @@ SWEEPS = 25
 TOLERANCE = 0.02
 """Sweeps end when no standard deviation of effects changes by more than this, and no linear predictor by more than
 this many standard deviations of all of them."""
-CRUDE = {"nu": 10.0, "phi": 10.0}
+CRUDE = {"nu": 10.0, "phi": 10.0, "zi": 0.3, "hu": 0.0}
 """Of further parameters of the family; the others are taken to be 1 and a dispersion makes up for it."""
 
 
@@ -148,9 +148,10 @@ def _weights_and_response(design: Design, eta: Floats, spent: float) -> tuple[Fl
     """Working weights and responses of quasi-likelihood at ``eta``; None where they are not numbers."""
     family, extra, y = design.family, design.response.extra, design.response.values
     link = LINKS[design.predictors["mu"].link]
-    others = {p.name: CRUDE.get(p.name, 1.0) for p in family.parameters if p.name != "mu"} | dict(
-        design.fixed
-    )
+    others = {p.name: CRUDE.get(p.name, 1.0) for p in family.parameters if p.name != "mu"}
+    # The zeros of a hurdle say nothing of mu, the other rows nothing of hu.
+    speaks = (y > 0) | ("hu" not in others)
+    others |= {name: value for name, value in design.fixed.items() if name != "hu"}
 
     def mean(at: Floats) -> Floats:
         return np.asarray(family.mean({"mu": link.inverse(at), "eta": at, **others}, extra))
@@ -158,12 +159,13 @@ def _weights_and_response(design: Design, eta: Floats, spent: float) -> tuple[Fl
     step = 1e-4
     slope = (mean(eta + step) - mean(eta - step)) / (2 * step)
     variance = np.asarray(family.variance({"mu": link.inverse(eta), "eta": eta, **others}, extra))
-    error = y - mean(eta)
-    W = slope**2 / variance
+    error = np.where(speaks, y - mean(eta), 0.0)
+    W = np.where(speaks, slope**2 / variance, 0.0)
     if not (np.isfinite(W).all() and np.isfinite(error).all() and (variance > 0).all()):
         return None
     if others:
-        freedom = max(len(y) - spent, len(y) / 4)
+        rows = np.count_nonzero(speaks)
+        freedom = max(rows - spent, rows / 4, 1.0)
         W = W / max(float(np.sum(error**2 / variance)) / freedom, 1e-12)
     if design.response.weights is not None:
         W = W * design.response.weights

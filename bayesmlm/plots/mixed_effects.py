@@ -1,4 +1,4 @@
-"""Pictures of a linear mixed model's group effects: caterpillars, and effects against normal quantiles."""
+"""Pictures of a mixed model's group effects: caterpillars, and effects against normal quantiles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..frequentist.fit import MixedFit
+    from ..frequentist.generalised_fit import GeneralisedFit
 
 __all__ = ["plot_caterpillar", "plot_effect_quantiles"]
 
@@ -26,10 +27,15 @@ MOST_NAMES = 60
 
 
 def plot_caterpillar(
-    fit: MixedFit, group: str | None = None, level: float = 0.95, sort: bool = True
+    fit: MixedFit | GeneralisedFit,
+    group: str | None = None,
+    level: float = 0.95,
+    sort: bool = True,
+    part: str | None = None,
 ) -> Picture:
-    """A panel for each effect: levels from the smallest effect to the largest, with intervals."""
-    name, table, sd = _effects(fit, group)
+    """A panel for each effect: levels from the smallest effect to the largest, with intervals. ``part``: of this
+    distributional parameter of a generalised model."""
+    name, table, sd = _effects(fit, group, part)
     z = _half_width(level)
     count, named = len(table), len(table) <= MOST_NAMES
     height = float(np.clip(0.19 * count + 1.0, 2.4, 9.0)) if named else 5.5
@@ -54,9 +60,12 @@ def plot_caterpillar(
     return figure
 
 
-def plot_effect_quantiles(fit: MixedFit, group: str, level: float = 0.95) -> Picture:
-    """A panel for each effect: sorted effects with intervals against the quantiles of a normal distribution."""
-    name, table, sd = _effects(fit, group)
+def plot_effect_quantiles(
+    fit: MixedFit | GeneralisedFit, group: str, level: float = 0.95, part: str | None = None
+) -> Picture:
+    """A panel for each effect: sorted effects with intervals against the quantiles of a normal distribution. ``part``
+    as above."""
+    name, table, sd = _effects(fit, group, part)
     z = _half_width(level)
     columns = table.shape[1]
     figure, axes = figure_with_axes(1, columns, (min(3.6 * columns + 0.6, 14.0), 4.0))
@@ -74,10 +83,14 @@ def plot_effect_quantiles(fit: MixedFit, group: str, level: float = 0.95) -> Pic
     return figure
 
 
-def _effects(fit: MixedFit, group: str | None) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+def _effects(
+    fit: MixedFit | GeneralisedFit, group: str | None, part: str | None
+) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """A factor's name, its effects and their conditional standard deviations."""
-    name = fit.design.terms[0].group if group is None else group
-    effects: Any = fit.ranef(cond_var=True, which=[name])
+    options = {} if part is None else {"part": part}
+    which = None if group is None else [group]
+    effects: Any = fit.ranef(cond_var=True, which=which, **options)
+    name = next(iter(effects))
     return name, effects[name], effects.sd(name)
 
 

@@ -1,7 +1,8 @@
-"""Pictures of a linear mixed model's residuals: against fitted values, and against normal quantiles."""
+"""Pictures of a mixed model's residuals: against fitted values, and against normal quantiles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..frequentist.fit import MixedFit
+    from ..frequentist.mixed_terms import MixedTerm
 
-__all__ = ["normal_quantiles", "plot_quantiles", "plot_residuals"]
+__all__ = [
+    "normal_quantiles",
+    "plot_normal_quantiles",
+    "plot_quantiles",
+    "plot_residuals",
+    "points_style",
+    "residual_panels",
+]
 
 Vector = NDArray[np.float64]
 
@@ -25,17 +34,24 @@ TREND = PALETTE[1]
 
 def plot_residuals(fit: MixedFit, by: str | None = None) -> Picture:
     """Residuals in units of sigma against fitted values; ``by``: a panel for each level of a grouping factor."""
-    fitted, residuals = fit.linear_predictor, _scaled(fit)
+    return residual_panels(fit.linear_predictor, _scaled(fit), fit.design.terms, by, "Scaled residuals")
+
+
+def residual_panels(
+    fitted: Vector, residuals: Vector, terms: Sequence[MixedTerm], by: str | None, label: str
+) -> Picture:
+    """``residuals`` (n,), called ``label``, against ``fitted`` (n,), with a running mean; ``by``: the grouping factor
+    of one of the ``terms``, with a panel for each level. Raises `BayesmlmError` for one that none has."""
     if by is None:
         figure, axes = figure_with_axes(1, 1, (6.4, 4.2))
         _residual_panel(axes[0, 0], fitted, residuals)
         _trend(axes[0, 0], fitted, residuals)
         axes[0, 0].set_xlabel("Fitted values")
-        axes[0, 0].set_ylabel("Scaled residuals")
+        axes[0, 0].set_ylabel(label)
         return figure
-    term = next((t for t in fit.design.terms if t.group == by), None)
+    term = next((t for t in terms if t.group == by), None)
     if term is None:
-        groups = ", ".join(dict.fromkeys(t.group for t in fit.design.terms))
+        groups = ", ".join(dict.fromkeys(t.group for t in terms))
         raise BayesmlmError(f"`{by}` is no grouping factor of the model; it has {groups}")
     if len(term.levels) > MOST_PANELS:
         raise BayesmlmError(f"`{by}` has {len(term.levels)} levels; at most {MOST_PANELS} panels can be read")
@@ -51,22 +67,27 @@ def plot_residuals(fit: MixedFit, by: str | None = None) -> Picture:
         # A panel above an empty place still needs its numbers.
         ax.tick_params(labelbottom=position >= count - columns)
     figure.supxlabel("Fitted values", fontsize=10)
-    figure.supylabel("Scaled residuals", fontsize=10)
+    figure.supylabel(label, fontsize=10)
     return figure
 
 
 def plot_quantiles(fit: MixedFit) -> Picture:
     """Sorted residuals in units of sigma against normal quantiles, with a line through the quartiles."""
-    values = np.sort(_scaled(fit))
+    return plot_normal_quantiles(_scaled(fit), "Scaled residuals")
+
+
+def plot_normal_quantiles(residuals: Vector, label: str) -> Picture:
+    """Sorted ``residuals`` (n,), which are called ``label``, against normal quantiles."""
+    values = np.sort(residuals)
     expected = normal_quantiles(len(values))
     figure, axes = figure_with_axes(1, 1, (4.8, 4.4))
     ax = axes[0, 0]
-    ax.scatter(expected, values, **_points(len(values)))
+    ax.scatter(expected, values, **points_style(len(values)))
     x, y = (np.quantile(v, [0.25, 0.75]) for v in (expected, values))
     slope = (y[1] - y[0]) / (x[1] - x[0])
     ax.axline((x[0], y[0]), slope=slope, color=TREND, linewidth=1.2, zorder=3)
     ax.set_xlabel("Standard normal quantiles")
-    ax.set_ylabel("Scaled residuals")
+    ax.set_ylabel(label)
     return figure
 
 
@@ -83,7 +104,7 @@ def _scaled(fit: MixedFit) -> Vector:
     return rest if fit.design.weights is None else rest * np.sqrt(fit.design.weights)
 
 
-def _points(count: int) -> dict[str, Any]:
+def points_style(count: int) -> dict[str, Any]:
     """The more points, the smaller and fainter."""
     return {
         "s": float(np.clip(4000 / max(count, 1), 4, 22)),
@@ -97,7 +118,7 @@ def _points(count: int) -> dict[str, Any]:
 
 def _residual_panel(ax: Axes, fitted: Vector, residuals: Vector) -> None:
     ax.axhline(0.0, color=DARK, linewidth=0.8, alpha=0.6, zorder=1)
-    ax.scatter(fitted, residuals, **_points(len(fitted)))
+    ax.scatter(fitted, residuals, **points_style(len(fitted)))
 
 
 def _trend(ax: Axes, fitted: Vector, residuals: Vector) -> None:

@@ -103,7 +103,7 @@ def model_table(
 
     Args:
         models: ``{"REML": m, "Bayes": fit}``, a list (called (1), (2), ...), or one model: results of `brm`, `lmer`,
-            `lm` and `lmList` (its coefficients are means over the groups).
+            `glmer`, `lm` and `lmList` (its coefficients are means over the groups).
         estimate: "estimate", or a template such as ``"{estimate} [{conf.low}, {conf.high}]"`` of ``estimate``,
             ``std.error``, ``conf.low``, ``conf.high``, ``statistic``, ``p.value`` and ``stars``.
         statistic: what stands beneath: "se" (of a Bayesian fit the posterior standard deviation), "interval", "t", "p",
@@ -120,13 +120,15 @@ def model_table(
         gof_map: only these rows below, in this order, by label ("R2 Marg.") or modelsummary's name ("r2.marginal"); a
             dict renames them; "all" adds Log.Lik., F and WAIC; "none" shows none. A row that is asked for is computed
             whatever it costs.
-        criteria: LOO, R2 and RMSE of Bayesian fits take about half a millisecond a row. None: computed when rows times
-            draws are at most 20 million (5000 rows and 4000 draws), LOO also when ``fit.loo()`` was called before; a
-            note says when they are left out. True: always. False: never.
+        criteria: LOO, R2 and RMSE of Bayesian fits take about half a millisecond a row, R2 and ICC of `glmer` fits one
+            more fit. None: computed when rows times draws are at most 20 million (5000 rows and 4000 draws), LOO also
+            when ``fit.loo()`` was called before, and for `glmer` up to 20 000 rows; a note says when they are left
+            out. True: always. False: never.
         title: a line above.
 
-    Coefficients have R's names in every column (``(Intercept)``, not ``b_Intercept``), ``a:b`` is shown as ``a × b``,
-    and variance components are called ``SD (Intercept id)`` and ``Cor (Intercept~x id)``. Standard deviations and
+    Coefficients have R's names in every column (``(Intercept)``, not ``b_Intercept``), those of further distributional
+    parameters brms's (``zi_Intercept``), ``a:b`` is shown as ``a × b``, and variance components are called ``SD
+    (Intercept id)`` and ``Cor (Intercept~x id)``. Standard deviations and
     correlations have no standard errors in frequentist columns. AIC and BIC of a REML fit are those of its REML
     criterion: they cannot be compared with those of ML fits.
 

@@ -194,6 +194,12 @@ def _mixed_coefficients(fit: Any, request: Request) -> dict[str, Estimate]:
     return out
 
 
+def _generalised(fit: Any, request: Request) -> Column:
+    from .model_table_generalised import generalised_column
+
+    return generalised_column(fit, request)
+
+
 # ---- Bayesian models ------------------------------------------------------------------------------------------
 def _bayes(fit: BayesFit, request: Request) -> Column:
     from . import tables
@@ -329,7 +335,7 @@ def _root_mean_square(values: Any) -> float:
 _ADAPTERS: dict[str, Callable[[Any, Request], Column]] = {
     "BayesFit": _bayes,
     "MixedFit": _mixed,
-    "GeneralizedMixedFit": _mixed,
+    "GeneralisedFit": _generalised,
     "LinearFit": _linear,
     "LinearFitList": _linear_list,
 }

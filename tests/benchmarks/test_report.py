@@ -28,8 +28,8 @@ def record(peer: str, seconds: list[float], answer: dict, **about) -> Record:
     ("change", "words"),
     [
         ({"criterion": 1743.631}, None),
-        ({"criterion": 1743.7}, "REML criterion off by 0.07"),
-        ({"criterion": float("nan")}, "REML criterion off by nan"),
+        ({"criterion": 1743.7}, "criterion off by 0.07"),
+        ({"criterion": float("nan")}, "criterion off by nan"),
         ({"beta": [251.4, 10.7]}, "a coefficient off by 0.13 standard errors"),
         ({"beta": [251.4]}, "1 coefficients, not 2"),
     ],
@@ -57,7 +57,7 @@ def test_tables_give_ratios_and_mark_wrong_answers(tmp_path):
         "lmer", records, ["A machine."], {"bossanova": "no Python package bossanova"}, tmp_path
     )
     assert "| sleep | 180 | 18 | 0.005 | 0.01 (0.5) | 0.05 (0.1) † |" in text
-    assert "† sleep, statsmodels: REML criterion off by 56.4" in text
+    assert "† sleep, statsmodels: criterion off by 56.4" in text
     assert "bossanova was not measured: no Python package bossanova." in text
     with open(tmp_path / "lmer.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -10,8 +10,9 @@ import scipy.special as sp
 import scipy.stats as st
 
 from bayesmlm.families import FAMILIES
-from bayesmlm.families.links import LINKS
+from bayesmlm.families.links import LINKS, natural_parameters
 
+from ..support import reference
 from .cases import CASES, Case
 
 
@@ -95,6 +96,62 @@ EXTREMES = [
     # mu near 0: a = phi exp(eta) is the chance of not being at 0, and the density of the rest a / y (1 - y)^(phi - 1).
     ("beta", "logit", 0.2, {"eta": -800, "phi": 3}, -800 + np.log(3) - np.log(0.2) + 2 * np.log(0.8)),
     ("gamma", "log", 1, {"eta": 800, "shape": 2}, 2 * np.log(2) - 1600),
+    ("exponential", "log", 3, {"eta": 800}, -800),
+    ("exponential", "identity", 3, {"eta": 0}, -np.inf),
+    # An infinite mean is Levy's distribution.
+    ("inverse.gaussian", "log", 3, {"eta": 800, "shape": 2}, 0.5 * np.log(2 / (2 * np.pi * 27)) - 1 / 3),
+    ("inverse.gaussian", "1/mu^2", 3, {"eta": 0, "shape": 2}, -np.inf),
+    ("inverse.gaussian", "1/mu^2", 3, {"eta": -1, "shape": 2}, -np.inf),
+    ("geometric", "log", 0, {"eta": 800}, -800),
+    ("geometric", "log", 2, {"eta": -800}, -1600),
+    # A size of exp(-800) / 2: Gamma(3 + size) / Gamma(size) is 2 size.
+    ("nbinom1", "log", 3, {"eta": -800, "phi": 2}, -800 - np.log(2) - np.log(3) + 3 * np.log(2 / 3)),
+    # No overdispersion is Poisson, with correction phi ((y - mu)^2 - y) / (2 mu).
+    *(
+        (
+            "nbinom1",
+            "log",
+            y,
+            {"eta": np.log(7), "phi": phi},
+            st.poisson(7).logpmf(y) + phi * ((y - 7) ** 2 - y) / 14,
+        )
+        for phi in (1e-8, 1e-12)
+        for y in (0, 3, 40)
+    ),
+    # One success among 5 when a = phi exp(-800): 5 a (phi)_4 / (phi)_5.
+    ("beta_binomial", "logit", 1, {"eta": -800, "phi": 3, "trials": 5}, np.log(5 * 3 / 7) - 800),
+    ("beta_binomial", "logit", 0, {"eta": -800, "phi": 3, "trials": 5}, 0),
+    ("beta_binomial", "identity", 0, {"eta": 0, "phi": 3, "trials": 5}, -np.inf),
+    # Precise probabilities are binomial, with correction (y (y - 1) / mu + z (z - 1) / (1 - mu) - n (n - 1)) / (2 phi).
+    (
+        "beta_binomial",
+        "identity",
+        3,
+        {"eta": 0.4, "phi": 1e8, "trials": 10},
+        st.binom(10, 0.4).logpmf(3) + (6 / 0.4 + 42 / 0.6 - 90) / 2e8,
+    ),
+    # A probability of more zeros so small or large that only its logit has digits; means beyond a double.
+    ("zero_inflated_poisson", "log", 0, {"eta": 1, "logit_zi": -800}, -np.e),
+    ("zero_inflated_poisson", "log", 0, {"eta": 3, "logit_zi": 40}, -np.exp(-40) * -np.expm1(-np.exp(3))),
+    ("zero_inflated_poisson", "log", 2, {"eta": 0, "logit_zi": 800}, -801 - np.log(2)),
+    ("zero_inflated_poisson", "log", 0, {"eta": 800, "logit_zi": -700}, -700),
+    ("zero_inflated_poisson", "log", 0, {"eta": -800, "logit_zi": 0}, 0),
+    ("zero_inflated_negbinomial", "log", 0, {"eta": 800, "shape": 9, "logit_zi": -700}, -700),
+    ("zero_inflated_binomial", "logit", 0, {"eta": 800, "trials": 5, "logit_zi": -700}, -700),
+    ("zero_inflated_binomial", "logit", 0, {"eta": 3, "trials": 0, "logit_zi": 1}, 0),
+    ("hurdle_poisson", "log", 1, {"eta": -800, "logit_hu": 0}, -np.log(2)),
+    ("hurdle_poisson", "log", 2, {"eta": -800, "logit_hu": 0}, -800 - 2 * np.log(2)),
+    ("hurdle_poisson", "log", 0, {"eta": 800, "logit_hu": -700}, -700),
+    ("hurdle_negbinomial", "log", 3, {"eta": -800, "shape": 2, "logit_hu": 0}, -1600 - 2 * np.log(2)),
+    # The ends of zi and hu themselves, and beyond.
+    ("zero_inflated_poisson", "log", 0, {"eta": 0, "zi": 0}, -1),
+    ("zero_inflated_poisson", "log", 0, {"eta": 0, "zi": 1}, 0),
+    ("zero_inflated_poisson", "log", 1, {"eta": 0, "zi": 1}, -np.inf),
+    ("zero_inflated_poisson", "log", 0, {"eta": 0, "zi": 1.1}, -np.inf),
+    ("zero_inflated_poisson", "identity", 0, {"eta": -0.5, "zi": 0.3}, -np.inf),
+    ("hurdle_poisson", "log", 0, {"eta": 0, "hu": 1}, 0),
+    ("hurdle_poisson", "log", 0, {"eta": 0, "hu": -0.1}, -np.inf),
+    ("hurdle_poisson", "identity", 3, {"eta": 0, "hu": 0.3}, -np.inf),
 ]
 
 
@@ -104,6 +161,29 @@ def test_closed_forms_at_extremes(name, link, y, parameters, expected):
         p = {k: jnp.asarray(float(v)) for k, v in parameters.items()}
         value = FAMILIES[name].log_density(jnp.asarray(float(y)), p, p, link)
     np.testing.assert_allclose(value, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("table", reference("family_densities")["tables"], ids=lambda table: table["family"])
+def test_log_density_is_that_of_brms(table):
+    family, columns = FAMILIES[table["family"]], {k: np.array(v) for k, v in table["columns"].items()}
+    expected, y = columns.pop("log_density"), columns.pop("y")
+    with jax.enable_x64(True):
+        p = {name: jnp.asarray(values, dtype=float) for name, values in columns.items()}
+        p["eta"] = LINKS[family.link("mu")].link(p["mu"])
+        ours = family.log_density(jnp.asarray(y, dtype=float), p, p)
+    np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("zero_inflated", "hurdle"))])
+def test_probabilities_of_zero_come_by_their_logits(name):
+    case = next(c for c in CASES if c.name == name)
+    with jax.enable_x64(True):
+        links = case.family.links
+        etas = {n: LINKS[links[n]].link(jnp.asarray(v)) for n, v in case.parameters.items() if n != "trials"}
+        p = natural_parameters(etas, links)
+        assert f"logit_{case.family.parameters[-1].name}" in p
+        by_logit = case.family.log_density(jnp.asarray(case.grid()), p, case.extra)
+    np.testing.assert_allclose(by_logit, log_density(case, case.grid()), rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -161,29 +241,77 @@ RESPONSES = {
     "binomial": [0.0, 3.0, 5.0],
     "poisson": [0.0, 7.0],
     "negbinomial": [0.0, 7.0],
+    "exponential": [1e-12, 3.0],
+    "inverse.gaussian": [1e-6, 3.0],
+    "beta_binomial": [0.0, 3.0, 5.0],
+    "nbinom1": [0.0, 1.0, 7.0],
+    "geometric": [0.0, 7.0],
+    "zero_inflated_poisson": [0.0, 7.0],
+    "zero_inflated_negbinomial": [0.0, 7.0],
+    "zero_inflated_binomial": [0.0, 3.0, 5.0],
+    "hurdle_poisson": [0.0, 1.0, 7.0],
+    "hurdle_negbinomial": [0.0, 1.0, 7.0],
 }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_gradients_are_finite_wherever_the_density_is(name):
     family = FAMILIES[name]
-    y, eta = (a.ravel() for a in np.meshgrid(RESPONSES[name], ETAS))
+    # One shape for all families: one compilation of each elementary function.
+    y, eta = (a.ravel() for a in np.meshgrid(np.resize(RESPONSES[name], 3), ETAS))
     location = name in ("gaussian", "student", "lognormal")  # densities of mu, not of eta
     for link in family.parameter("mu").links[: 1 if location else None]:
         with jax.enable_x64(True):
-            others = {p.name: jnp.asarray(2.5) for p in family.parameters if p.name != "mu"}
+            inside = {p.name: 2.5 if p.upper is None else 0.3 for p in family.parameters if p.name != "mu"}
+            others = {name: jnp.asarray(value) for name, value in inside.items()}
 
             def one(eta, others, y, link=link):
                 p = {"eta": eta, "mu": LINKS[link].inverse(eta), **others}
                 return family.log_density(y, p, {"trials": jnp.asarray(5.0)}, link)
 
-            run = jax.jit(jax.vmap(jax.value_and_grad(one, argnums=(0, 1)), in_axes=(0, None, 0)))
+            # Not compiled as a whole: that takes longer than all the evaluations.
+            run = jax.vmap(jax.value_and_grad(one, argnums=(0, 1)), in_axes=(0, None, 0))
             value, (slope, slopes) = run(jnp.asarray(eta), others, jnp.asarray(y))
         assert not np.isnan(np.asarray(value)).any(), link
         known = np.isfinite(value) & (np.abs(value) < 1e200)
         assert known.sum() >= 2, link
         for gradient in (slope, *slopes.values()):
             assert np.isfinite(np.asarray(gradient)[known]).all(), link
+
+
+# Linear predictors of the parameters other than mu, which have log, logit or logm1 links.
+FURTHER_ETAS = np.array([-30.0, 0.9, 30.0])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_third_derivatives_are_finite_wherever_the_density_is(name):
+    """As Laplace's method needs them: three times by the linear predictors of all parameters, along a direction to
+    which none is orthogonal, so that one that is not a number would show.
+
+    With the default link; what the other links are to a density is tested with the links.
+    """
+    family = FAMILIES[name]
+    others = [p.name for p in family.parameters if p.name != "mu"]
+    # Of sqrt(1e-300), one derivative is all that a double holds.
+    etas_of_mu = np.where(ETAS == 1e-300, 1e-60, ETAS)
+    y, eta, rest = (a.ravel() for a in np.meshgrid(np.resize(RESPONSES[name], 3), etas_of_mu, FURTHER_ETAS))
+
+    def density(along, etas, y):
+        moved = {n: e + along * (1 + 0.3 * i) for i, (n, e) in enumerate(etas.items())}
+        p = natural_parameters(moved, family.links)
+        return family.log_density(y, p, {"trials": jnp.asarray(5.0)})
+
+    def value_and_third(along, etas, y):
+        third = jax.jacfwd(jax.jacfwd(jax.jacfwd(density)))
+        return jnp.stack([density(along, etas, y), third(along, etas, y)])
+
+    with jax.enable_x64(True):
+        etas = {"mu": jnp.asarray(eta), **{n: jnp.asarray(rest) for n in others}}
+        # Not compiled as a whole: that takes longer than all the evaluations.
+        values = np.asarray(jax.vmap(value_and_third, (None, 0, 0))(0.0, etas, jnp.asarray(y)))
+    known = np.isfinite(values[:, 0]) & (np.abs(values[:, 0]) < 1e90)
+    assert known.sum() >= len(y) / 3
+    assert np.isfinite(values[known]).all(), (y[known], eta[known], values[known])
 
 
 def test_density_is_kernel_plus_base_measure():

@@ -128,7 +128,7 @@ def quadrature(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Responses and weights: all counts, or the trapezoidal rule after a change of variable to the line, where
     it converges exponentially."""
     if case.family.integer_response:
-        last = {"bernoulli": 1, "binomial": case.parameters.get("trials")}.get(case.name, POINTS - 1)
+        last = 1 if case.name == "bernoulli" else case.parameters.get("trials", POINTS - 1)
         return np.arange(POINTS) % (last + 1.0), (np.arange(POINTS) <= last).astype(float)
     t = np.linspace(-120, 120, POINTS)
     centre, scale = case.scipy.median(), case.scipy.ppf(0.75) - case.scipy.ppf(0.25)

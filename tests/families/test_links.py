@@ -14,6 +14,7 @@ from bayesmlm.families.links import LINKS
 
 UNIT = ["logit", "probit", "probit_approx", "cloglog", "cauchit", "softit"]
 REAL = ["identity", "log", "inverse", "softplus", "squareplus"]
+COUNT = ["log", "identity", "sqrt", "softplus", "squareplus"]
 SCALE = ["log", "identity", "softplus", "squareplus"]
 
 # From brms 2.18: `brms:::.family_gaussian()$links` and so on, `brms:::links_dpars()`.
@@ -25,9 +26,22 @@ BRMS_LINKS = {
     "beta": {"mu": [*UNIT, "identity", "log"], "phi": SCALE},
     "bernoulli": {"mu": [*UNIT, "identity", "log"]},
     "binomial": {"mu": [*UNIT, "identity", "log"]},
-    "poisson": {"mu": ["log", "identity", "sqrt", "softplus", "squareplus"]},
-    "negbinomial": {"mu": ["log", "identity", "sqrt", "softplus", "squareplus"], "shape": SCALE},
+    "poisson": {"mu": COUNT},
+    "negbinomial": {"mu": COUNT, "shape": SCALE},
+    "exponential": {"mu": ["log", "identity", "inverse", "softplus", "squareplus"]},
+    "inverse.gaussian": {
+        "mu": ["1/mu^2", "inverse", "identity", "log", "softplus", "squareplus"],
+        "shape": SCALE,
+    },
+    "beta_binomial": {"mu": [*UNIT, "identity"], "phi": SCALE},
+    "geometric": {"mu": COUNT},
+    "zero_inflated_poisson": {"mu": COUNT, "zi": ["logit", "identity"]},
+    "zero_inflated_negbinomial": {"mu": COUNT, "shape": SCALE, "zi": ["logit", "identity"]},
+    "zero_inflated_binomial": {"mu": [*UNIT, "identity", "log"], "zi": ["logit", "identity"]},
+    "hurdle_poisson": {"mu": COUNT, "hu": ["logit", "identity"]},
+    "hurdle_negbinomial": {"mu": COUNT, "shape": SCALE, "hu": ["logit", "identity"]},
 }
+NOT_IN_BRMS = {"nbinom1": {"mu": COUNT, "phi": SCALE}}
 
 # R's and Stan's formulas, plainly.
 INVERSE = {
@@ -64,7 +78,7 @@ MU = {
 
 def test_every_family_allows_exactly_the_links_of_brms():
     ours = {f.name: {p.name: list(p.links) for p in f.parameters} for f in FAMILIES.values()}
-    assert ours == BRMS_LINKS
+    assert ours == BRMS_LINKS | NOT_IN_BRMS
     assert set(LINKS) == set(INVERSE)
 
 
@@ -146,6 +160,19 @@ def test_gradients_in_tails_and_at_zero(name):
             assert np.isfinite(jax.vmap(jax.grad(log_mu))(jnp.asarray(eta))).all()
             slope = jax.grad(log_mu)(jnp.zeros(()))
             np.testing.assert_allclose(slope, (log_mu(1e-6) - log_mu(-1e-6)) / 2e-6, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", [name for name in LINKS if name not in ("logm1", "log1p", "tan_half")])
+def test_third_derivatives_are_finite(name):
+    """Of mu and of both logarithms, wherever these are: Laplace's method needs them."""
+    link = LINKS[name]
+    eta = np.array([-700.0, -400.0, -31.0, -29.0, -0.3, 0.0, 0.3, 6.9, 7.1, 400.0, 700.0])
+    for function in (link.inverse, link.log_mu, link.log_complement):
+        third = jax.jit(jax.vmap(jax.jacfwd(jax.jacfwd(jax.jacfwd(function)))))
+        with jax.enable_x64(True):
+            value = np.asarray(function(jnp.asarray(eta)))
+            slopes = np.asarray(third(jnp.asarray(eta)))
+        assert np.isfinite(slopes[np.isfinite(value)]).all(), (eta, value, slopes)
 
 
 def test_outside_the_range_the_logarithm_is_minus_infinity_with_gradient_zero():

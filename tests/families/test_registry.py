@@ -38,6 +38,18 @@ CHOICES = [
     (families.Gamma, "gamma", "inverse"),
     (families.negbinomial(link="sqrt"), "negbinomial", "sqrt"),
     (brmsfamily("student", "log"), "student", "log"),
+    ("inverse.gaussian", "inverse.gaussian", "1/mu^2"),
+    ('inverse.gaussian(link = "log")', "inverse.gaussian", "log"),
+    ("inverse_gaussian()", "inverse.gaussian", "1/mu^2"),
+    (families.inverse_gaussian, "inverse.gaussian", "1/mu^2"),
+    ("zi_poisson", "zero_inflated_poisson", "log"),
+    ("hu_negbinomial()", "hurdle_negbinomial", "log"),
+    ("brmsfamily('zero_inflated_binomial', link_zi = 'identity')", "zero_inflated_binomial", "logit"),
+    # glmmTMB's names
+    ("nbinom2", "negbinomial", "log"),
+    ("nbinom1()", "nbinom1", "log"),
+    ("betabinomial", "beta_binomial", "logit"),
+    ("beta_family()", "beta", "logit"),
 ]
 
 
@@ -49,7 +61,8 @@ def test_a_family_can_be_chosen_in_every_way(given, name, link):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_constructors_have_the_defaults_of_the_table(name):
-    constructor = getattr(families, {"gamma": "Gamma", "beta": "Beta"}.get(name, name))
+    python_names = {"gamma": "Gamma", "beta": "Beta", "inverse.gaussian": "inverse_gaussian"}
+    constructor = getattr(families, python_names.get(name, name))
     expected = brmsfamily(name, "inverse") if name == "gamma" else brmsfamily(name)
     assert constructor() == expected
 
@@ -65,7 +78,9 @@ def test_links_of_other_parameters():
 WRONG = [
     ("gausian", "there is no family `gausian`; did you mean `gaussian`"),
     ("cumulative", "the family `cumulative` is not available yet; available: gaussian, student"),
-    ("zi_poisson()", "the family `zero_inflated_poisson` is not available yet"),
+    ("zi_beta()", "the family `zero_inflated_beta` is not available yet"),
+    ("truncated_poisson", "there is no family `truncated_poisson`"),
+    ("hurdle_poisson(link_zi = 'logit')", "the family `hurdle_poisson` has no parameter `zi`; it has mu, hu"),
     (
         "poisson(logit)",
         "'logit' is not a link for `mu` of the family `poisson`; allowed: log, identity, sqrt",
@@ -101,12 +116,10 @@ def test_text_that_is_not_r_is_shown_with_a_caret():
 def test_every_other_family_of_brms_is_refused_by_name():
     # `ls(asNamespace("brms"), pattern = "^.family_")` of 2.18, less what is available and `info`.
     brms = """
-        acat asym_laplace beta_binomial categorical com_poisson cox cratio cumulative custom dirichlet
-        dirichlet2 discrete_weibull exgaussian exponential frechet gen_extreme_value geometric hurdle_gamma
-        hurdle_lognormal hurdle_negbinomial hurdle_poisson inverse.gaussian logistic_normal multinomial
-        negbinomial2 shifted_lognormal skew_normal sratio von_mises weibull wiener zero_inflated_asym_laplace
-        zero_inflated_beta zero_inflated_beta_binomial zero_inflated_binomial zero_inflated_negbinomial
-        zero_inflated_poisson zero_one_inflated_beta
+        acat asym_laplace categorical com_poisson cox cratio cumulative custom dirichlet dirichlet2
+        discrete_weibull exgaussian frechet gen_extreme_value hurdle_gamma hurdle_lognormal logistic_normal
+        multinomial negbinomial2 shifted_lognormal skew_normal sratio von_mises weibull wiener
+        zero_inflated_asym_laplace zero_inflated_beta zero_inflated_beta_binomial zero_one_inflated_beta
     """
     assert set(brms.split()) <= LATER
     assert not LATER & set(FAMILIES)

@@ -15,6 +15,10 @@ def numbers(*values: float, **flags: bool) -> Numeric:
     return Numeric(np.array(values, dtype=float), **flags)
 
 
+def trials_of(name: str, trials: float | list[float]) -> dict[str, np.ndarray]:
+    return {"trials": np.array(trials)} if "trials" in FAMILIES[name].required_additions else {}
+
+
 def factor(codes: list[int], *levels: str) -> Factor:
     return Factor(np.array(codes, dtype=np.int32), levels)
 
@@ -108,15 +112,19 @@ OUTSIDE = [
     ("negbinomial", [-1], "-1 in row 1"),
     ("binomial", [0.5, 1], "Give the number of successes, not a proportion."),
     ("bernoulli", [0, 2], "2 in row 2"),
+    ("exponential", [1, 0], "0 in row 2, but the family `exponential` needs numbers greater than 0"),
+    ("inverse.gaussian", [-1], "-1 in row 1"),
+    ("zero_inflated_poisson", [0, -1], "-1 in row 2"),
+    ("hurdle_negbinomial", [0, 0.5], "0.5 in row 2"),
+    ("zero_inflated_binomial", [4, 1], "the response is 4 in row 1, more than its 3 trials"),
+    ("beta_binomial", [0.5, 1], "Give the number of successes, not a proportion."),
 ]
 
 
 @pytest.mark.parametrize(("name", "y", "message"), OUTSIDE)
 def test_values_outside_the_support_are_named_with_their_row(name, y, message):
     with pytest.raises(DataError) as error:
-        FAMILIES[name].check(
-            np.array(y, dtype=float), {"trials": np.array(3.0)} if name == "binomial" else {}
-        )
+        FAMILIES[name].check(np.array(y, dtype=float), trials_of(name, 3.0))
     assert message in str(error.value)
 
 
@@ -149,14 +157,22 @@ INSIDE = {
     "binomial": [0, 7],
     "poisson": [0, 1e9],
     "negbinomial": [0, 12],
+    "exponential": [1e-300, 5],
+    "inverse.gaussian": [1e-300, 5],
+    "beta_binomial": [0, 7],
+    "nbinom1": [0, 12],
+    "geometric": [0, 12],
+    "zero_inflated_poisson": [0, 1e9],
+    "zero_inflated_negbinomial": [0, 12],
+    "zero_inflated_binomial": [0, 7],
+    "hurdle_poisson": [0, 1e9],
+    "hurdle_negbinomial": [0, 12],
 }
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_values_inside_the_support_pass(name):
-    FAMILIES[name].check(
-        np.array(INSIDE[name], dtype=float), {"trials": np.array([0.0, 7.0])} if name == "binomial" else {}
-    )
+    FAMILIES[name].check(np.array(INSIDE[name], dtype=float), trials_of(name, [0.0, 7.0]))
 
 
 ADDITIONS = [
@@ -171,6 +187,9 @@ ADDITIONS = [
     ),
     ("bernoulli", ["trials"], "y", "does not take `trials()`; use `binomial`"),
     ("poisson", ["se"], "y", "the family `poisson` does not take `se()`"),
+    ("zero_inflated_binomial", ["trials"], "y", None),
+    ("beta_binomial", [], "y", "needs `trials()`: write `y | trials(n) ~ ...`"),
+    ("zero_inflated_poisson", ["rate"], "y", "does not take `rate()`"),
 ]
 
 

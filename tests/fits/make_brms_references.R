@@ -64,6 +64,17 @@ models <- list(
     prep = "rows with woman %% 3 == 1", frame = some_women,
     prior = c(set_prior("normal(0, 1)", class = "b"), set_prior("constant(0.3)", class = "b", coef = "urbanY"),
               set_prior("student_t(5, -1, 0.5)", class = "b", coef = "Intercept"))),
+  zip_shared_effects = list(
+    formula = bf(count ~ zBase + (1 |s| patient), zi ~ Trt + (1 |s| patient)), family = zero_inflated_poisson(),
+    data = "epilepsy", prior = set_prior("normal(0, 1)", class = "sd", dpar = "zi")),
+  hurdle_negbinomial_ticks = list(
+    formula = bf(TICKS ~ YEAR + (1 | LOCATION), hu ~ cHEIGHT), family = hurdle_negbinomial(), data = "grouseticks"),
+  beta_binomial_cbpp = list(
+    formula = bf(incidence | trials(size) ~ period + (1 | herd)), family = beta_binomial(), data = "cbpp",
+    prior = set_prior("gamma(2, 0.1)", class = "phi")),
+  inverse_gaussian_sleepstudy = list(
+    formula = bf(Reaction ~ Days + (1 | Subject)), family = brmsfamily("inverse.gaussian", link = "log"),
+    data = "sleepstudy"),
   prior_only = list(
     formula = bf(Reaction ~ Days + (Days | Subject)), family = gaussian(), data = "sleepstudy", sample_prior = "only",
     prior = c(set_prior("normal(5, 2)", class = "b"), set_prior("student_t(5, 300, 20)", class = "Intercept"),

@@ -28,3 +28,4 @@ DATA = pd.DataFrame(
     }
 )
 DATA["hits"] = RNG.binomial(DATA["size"], 0.3)
+DATA["zeros"] = np.where(RNG.random(N) < 0.4, 0, 1 + RNG.poisson(2, N))

@@ -106,6 +106,30 @@ CASES = {
         + prior("constant(0.3)", class_="b", coef="urbanY")
         + prior("student_t(5, -1, 0.5)", class_="b", coef="Intercept"),
     ),
+    "zip_shared_effects": (
+        bm.bf("count ~ zBase + (1 |s| patient)", "zi ~ Trt + (1 |s| patient)"),
+        "zero_inflated_poisson",
+        "epilepsy",
+        prior("normal(0, 1)", class_="sd", dpar="zi"),
+    ),
+    "hurdle_negbinomial_ticks": (
+        bm.bf("TICKS ~ YEAR + (1 | LOCATION)", "hu ~ cHEIGHT"),
+        "hurdle_negbinomial",
+        "grouseticks",
+        None,
+    ),
+    "beta_binomial_cbpp": (
+        "incidence | trials(size) ~ period + (1 | herd)",
+        "beta_binomial",
+        "cbpp",
+        prior("gamma(2, 0.1)", class_="phi"),
+    ),
+    "inverse_gaussian_sleepstudy": (
+        "Reaction ~ Days + (1 | Subject)",
+        bm.brmsfamily("inverse.gaussian", link="log"),
+        sleepstudy,
+        None,
+    ),
     "prior_only": (
         "Reaction ~ Days + (Days | Subject)",
         "gaussian",

@@ -137,6 +137,29 @@ def exact_posteriors():
             prior("beta(2, 3)", class_="b", lb=0, ub=1),
             {"b_Intercept": stats.beta(2 + DATA["hits"].sum(), 3 + (DATA["size"] - DATA["hits"]).sum())},
         ),
+        "gamma prior of an exponential rate": (
+            "size ~ 0 + Intercept",
+            bm.brmsfamily("exponential", link="inverse"),
+            prior("gamma(2, 1)", class_="b", lb=0),
+            {"b_Intercept": stats.gamma(2 + N, scale=1 / (1 + DATA["size"].sum()))},
+        ),
+        "gamma prior of an inverse Gaussian's shape": (
+            "size ~ 0 + Intercept",
+            bm.brmsfamily("inverse.gaussian", link="identity"),
+            prior("constant(6)", class_="b") + prior("gamma(2, 1)", class_="shape"),
+            {
+                "shape": stats.gamma(
+                    2 + N / 2, scale=1 / (1 + ((DATA["size"] - 6) ** 2 / (72 * DATA["size"])).sum())
+                )
+            },
+        ),
+        # Whatever is said of the counts: rows are zeros or not, and hu has a uniform prior.
+        "probability of a hurdle": (
+            "zeros ~ 1",
+            "hurdle_poisson",
+            None,
+            {"hu": stats.beta(1 + (DATA["zeros"] == 0).sum(), 1 + (DATA["zeros"] > 0).sum())},
+        ),
     }
 
 

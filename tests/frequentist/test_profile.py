@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import bayesmlm as bm
-from bayesmlm.frequentist.held import Held, evaluate_held, held_correlation, held_deviation, plain, start_free
+from bayesmlm.frequentist.held import Held, held_correlation, held_deviation, plain
+from bayesmlm.frequentist.held_linear import evaluate_held, start_free
 from tests.support import local_data, reference
 
 SELECTION = reference("lmer_selection")

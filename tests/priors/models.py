@@ -107,6 +107,21 @@ MODELS: dict[tuple[str, str, str], tuple[str, Any, Any, Any]] = {
         [],
         [],
     ),
+    ("epilepsy", "count ~ zBase", "geometric()"): ("count", [predictor("zBase")], [], []),
+    ("epilepsy", "count ~ zBase", "zero_inflated_poisson()"): ("count", [predictor("zBase")], [], ["zi"]),
+    ("epilepsy", "count ~ zBase", "zero_inflated_negbinomial()"): (
+        "count",
+        [predictor("zBase")],
+        [],
+        ["shape", "zi"],
+    ),
+    ("epilepsy", "count ~ zBase", "hurdle_poisson()"): ("count", [predictor("zBase")], [], ["hu"]),
+    ("cbpp", "incidence | trials(size) ~ period", "zero_inflated_binomial()"): (
+        "incidence",
+        [predictor("period2", "period3", "period4")],
+        [],
+        ["zi"],
+    ),
     ("cbpp", "incidence | trials(size) ~ period + (1|herd)", "binomial()"): (
         "incidence",
         [predictor("period2", "period3", "period4")],

@@ -61,6 +61,13 @@ DPAR_LINKS = [
     ("gaussian", "mu", "inverse", "student_t(3, 0, 2.5)"),
     ("poisson", "mu", "sqrt", "student_t(3, 17.3, 24.4)"),
     ("poisson", "mu", "softplus", "student_t(3, 0, 2.5)"),
+    ("zero_inflated_poisson", "zi", "logit", "logistic(0, 1)"),
+    ("zero_inflated_poisson", "zi", "identity", "beta(1, 1)"),
+    ("hurdle_poisson", "hu", "logit", "logistic(0, 1)"),
+    ("hurdle_poisson", "hu", "identity", "beta(1, 1)"),
+    ("beta_binomial", "phi", "log", "student_t(3, 0, 2.5)"),
+    ("beta_binomial", "phi", "identity", "gamma(0.01, 0.01)"),
+    ("beta_binomial", "phi", "softplus", "student_t(3, 0, 2.5)"),
 ]
 
 
@@ -69,6 +76,39 @@ def test_intercept_prior_follows_the_link(name: str, dpar: str, link: str, expec
     record = family(name, **{"link" if dpar == "mu" else f"link_{dpar}": link})
     rows = default_prior_table(outline(record, Y, [predictor(dpar=dpar)]))
     assert prior_of(rows, "Intercept", "" if dpar == "mu" else dpar) == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        # get_prior(y ~ 1, family = brmsfamily("inverse.gaussian", <link>)) with this y, brms 2.18
+        ("1/mu^2", "student_t(3, 11.1, 13.4)"),
+        ("inverse", "student_t(3, 3.3, 2.5)"),
+        ("identity", "student_t(3, 0.3, 2.5)"),
+        ("log", "student_t(3, -1.2, 2.5)"),
+        ("softplus", "student_t(3, 0, 2.5)"),
+    ],
+)
+def test_inverse_gaussian_intercept_follows_the_link(link: str, expected: str) -> None:
+    y = np.array([0.1, 0.2, 0.3, 0.5, 0.7])
+    rows = default_prior_table(outline(family("inverse.gaussian", link), y, [predictor()], (), ["shape"]))
+    assert prior_of(rows, "Intercept") == expected
+    assert prior_of(rows, "shape") == "gamma(0.01, 0.01)"
+
+
+UNPREDICTED = [
+    # prior, lb, ub of get_prior(y ~ 1), brms 2.18; nbinom1 is not brms's
+    ("hurdle_negbinomial", "hu", ("beta(1, 1)", "0", "1")),
+    ("hurdle_negbinomial", "shape", ("gamma(0.01, 0.01)", "0", "")),
+    ("beta_binomial", "phi", ("gamma(0.01, 0.01)", "0", "")),
+    ("nbinom1", "phi", ("gamma(0.01, 0.01)", "0", "")),
+]
+
+
+@pytest.mark.parametrize(("name", "dpar", "expected"), UNPREDICTED)
+def test_priors_of_unpredicted_parameters(name: str, dpar: str, expected: tuple[str, str, str]) -> None:
+    rows = default_prior_table(outline(name, Y, [predictor()], (), [dpar]))
+    assert [(r.prior, r.lb, r.ub) for r in rows if r.class_ == dpar] == [expected]
 
 
 def test_offset_shifts_the_location_unrounded() -> None:
