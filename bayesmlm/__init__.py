@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .families import FamilyError, brmsfamily
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
     from .frequentist.fit import MixedFit
+    from .frequentist.generalised_fit import GeneralisedFit
     from .frequentist.glmer import glmer
     from .frequentist.likelihood_ratio import anova
     from .frequentist.linear import lm
@@ -48,6 +49,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "BayesFit": "results.fit",
     "FamilyError": "families",
+    "GeneralisedFit": "frequentist.generalised_fit",
     "KRmodcomp": "frequentist.modcomp",
     "MixedFit": "frequentist.fit",
     "PBmodcomp": "frequentist.modcomp",
@@ -91,6 +93,7 @@ __all__ = [
     "DataError",
     "FamilyError",
     "FormulaError",
+    "GeneralisedFit",
     "KRmodcomp",
     "MixedFit",
     "NewDataError",

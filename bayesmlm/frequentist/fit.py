@@ -16,6 +16,7 @@ from .bootstrap_methods import BootstrapMethods
 from .design import MixedDesign
 from .diagnostic_methods import DiagnosticMethods
 from .interval_methods import IntervalMethods
+from .mixed_base import MixedModel
 from .optimise import Optimum
 from .prediction_methods import PredictionMethods
 from .problem import Evaluation, Problem
@@ -24,7 +25,7 @@ from .summary_methods import SummaryMethods
 from .testing_methods import TestingMethods
 
 if TYPE_CHECKING:
-    from ..formula import Formula
+    pass
 
 __all__ = ["MixedFit"]
 
@@ -41,6 +42,7 @@ class MixedFit(
     BootstrapMethods,
     PredictionMethods,
     DiagnosticMethods,
+    MixedModel,
 ):
     """A fitted linear mixed model. Names, orders and layouts are lme4's.
 
@@ -59,57 +61,14 @@ class MixedFit(
     # -- the fit ---------------------------------------------------------------------------------------------
 
     @property
-    def formula(self) -> Formula:
-        """The model formula."""
-        return self.design.formula
-
-    @property
     def evaluation(self) -> Evaluation:
         """The marginal likelihood at the optimum, with everything that follows from it."""
         return self.optimum.evaluation
 
     @property
-    def n(self) -> int:
-        """Number of rows used."""
-        return self.design.n
-
-    nobs = n
-
-    @property
-    def p(self) -> int:
-        """Number of population coefficients that were estimated."""
-        return len(self.design.kept)
-
-    @property
     def npar(self) -> int:
         """Number of parameters: coefficients, covariance parameters, sigma."""
         return self.p + len(self.optimum.parameters) + 1
-
-    @property
-    def df_residual(self) -> int:
-        """n - npar."""
-        return self.n - self.npar
-
-    @property
-    def ngrps(self) -> dict[str, int]:
-        """Number of levels of each grouping factor."""
-        return {t.group: len(t.levels) for t in self.design.terms}
-
-    @property
-    def parameters(self) -> Vector:
-        """Covariance parameters on the scale of the user's columns, relative to sigma, term by term."""
-        return self.problem.unscaled(self.optimum.parameters)
-
-    @property
-    def theta(self) -> Vector:
-        """lme4's theta: entries of the relative Cholesky factors, by columns, terms by decreasing number of levels."""
-        parts = zip(self.problem.covariances, self.problem.slices, strict=True)
-        return np.concatenate([c.theta(self.parameters[at]) for c, at in parts])
-
-    @property
-    def templates(self) -> list[Matrix]:
-        """For each term its relative factor T (k, k): Var(b) = sigma^2 T T'."""
-        return self.problem.templates(self.optimum.parameters)
 
     @property
     def sigma(self) -> float:
@@ -120,13 +79,6 @@ class MixedFit(
     def criterion(self) -> float:
         """REML criterion, or the deviance of a maximum likelihood fit, at the optimum."""
         return self.evaluation.criterion
-
-    @property
-    def is_singular(self) -> bool:
-        """Whether the fit is on the boundary of the covariance parameters (lme4's ``isSingular``, tolerance 1e-4)."""
-        from .lmer import is_singular
-
-        return is_singular(self.problem, self.optimum.parameters)
 
     def criterion_at(self, theta: Any, sigma: float | None = None, reml: bool | None = None) -> float:
         """-2 log (restricted) likelihood at other covariance parameters, beta (and sigma, if not given) at their best.
@@ -150,14 +102,6 @@ class MixedFit(
         if reml == self.reml:
             return -0.5 * self.criterion
         return -0.5 * self.problem.evaluate(self.optimum.parameters, reml).criterion
-
-    def AIC(self) -> float:  # noqa: N802
-        """-2 logLik + 2 npar."""
-        return -2.0 * self.logLik() + 2.0 * self.npar
-
-    def BIC(self) -> float:  # noqa: N802
-        """-2 logLik + npar log n."""
-        return -2.0 * self.logLik() + self.npar * float(np.log(self.n))
 
     def deviance(self, REML: bool | None = None) -> float:
         """-2 logLik; of a REML fit the REML criterion."""
@@ -216,14 +160,6 @@ class MixedFit(
         return self.padded(values / self.sigma if scaled else values)
 
     resid = residuals
-
-    def padded(self, values: Vector) -> Vector:
-        """Values of the rows used, with NaN for rows that na_action="exclude" keeps a place for."""
-        if self.design.na_action != "exclude" or self.design.used.all():
-            return values
-        out = np.full(len(self.design.used), np.nan)
-        out[self.design.used] = values
-        return out
 
     def getME(self, name: str) -> Any:  # noqa: N802
         """Parts of the model under lme4's names (``X``, ``Z``, ``theta``, ``Lambda``, ``u``, ``b``, ``RX``, ...)."""

@@ -22,11 +22,11 @@ from .generalised_prediction_methods import GeneralisedPredictionMethods
 from .generalised_problem import GeneralisedEvaluation, GeneralisedProblem
 from .generalised_refit_methods import GeneralisedRefitMethods
 from .generalised_table_methods import GeneralisedTableMethods
+from .mixed_base import MixedModel
 from .optimise import Optimum
 
 if TYPE_CHECKING:
     from ..families.base import Family
-    from ..formula import Formula
 
 __all__ = ["GeneralisedFit"]
 
@@ -42,6 +42,7 @@ class GeneralisedFit(
     GeneralisedIntervalMethods,
     GeneralisedBootstrapMethods,
     GeneralisedRefitMethods,
+    MixedModel,
 ):
     """A fitted generalised mixed model. Names, orders and layouts are lme4's, of further parts glmmTMB's.
 
@@ -64,11 +65,6 @@ class GeneralisedFit(
     # -- the fit ---------------------------------------------------------------------------------------------
 
     @property
-    def formula(self) -> Formula:
-        """The formula of mu."""
-        return self.design.formula
-
-    @property
     def family(self) -> Family:
         """The response distribution with its links."""
         return self.design.family
@@ -79,18 +75,6 @@ class GeneralisedFit(
         return self.optimum.evaluation
 
     @property
-    def n(self) -> int:
-        """Number of rows used."""
-        return self.design.n
-
-    nobs = n
-
-    @property
-    def p(self) -> int:
-        """Number of population coefficients of mu that were estimated."""
-        return len(self.design.kept)
-
-    @property
     def has_scale(self) -> bool:
         """Whether the dispersion is plugged in from the residuals (lme4's Gamma and inverse Gaussian)."""
         return len(self.parts) < 1 + len(self.design.parameters)
@@ -99,16 +83,6 @@ class GeneralisedFit(
     def npar(self) -> int:
         """Number of parameters: coefficients of all parts, covariance parameters, a dispersion that is plugged in."""
         return self.problem.p + self.problem.covariance_count + int(self.has_scale)
-
-    @property
-    def df_residual(self) -> int:
-        """n - npar."""
-        return self.n - self.npar
-
-    @property
-    def ngrps(self) -> dict[str, int]:
-        """Number of levels of each grouping factor."""
-        return {t.group: len(t.levels) for t in self.design.all_terms}
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -135,22 +109,6 @@ class GeneralisedFit(
         """Of all P coefficients the part and R's name."""
         return [(part, name) for part in self.parts for name in self.part(part).coefficients]
 
-    @property
-    def parameters(self) -> Vector:
-        """Covariance parameters on the scale of the user's columns, term by term."""
-        return self.problem.unscaled(self.evaluation.covariance_parameters)
-
-    @property
-    def theta(self) -> Vector:
-        """lme4's theta: entries of the relative Cholesky factors, by columns, terms by decreasing number of levels."""
-        parts = zip(self.problem.covariances, self.problem.slices, strict=True)
-        return np.concatenate([c.theta(self.parameters[at]) for c, at in parts])
-
-    @property
-    def templates(self) -> list[Matrix]:
-        """For each term its relative factor T (k, k): Var(b) = sigma^2 T T', sigma 1 but for `has_scale`."""
-        return self.problem.templates(self.evaluation.covariance_parameters)
-
     @cached_property
     def sigma(self) -> float:
         """1; where the dispersion is plugged in its root, lme4's sqrt of (Pearson residuals' squares + |u|^2) / n."""
@@ -175,13 +133,6 @@ class GeneralisedFit(
         """-2 log likelihood at the optimum."""
         return self.evaluation.criterion
 
-    @property
-    def is_singular(self) -> bool:
-        """Whether the fit is on the boundary of the covariance parameters (lme4's ``isSingular``, tolerance 1e-4)."""
-        from .lmer import is_singular
-
-        return is_singular(self.problem, self.evaluation.covariance_parameters)
-
     def evaluation_at(self, theta: Any, beta: Any = None) -> GeneralisedEvaluation:
         """The approximated likelihood at other parameters: ``theta`` as ``m.parameters``, ``beta`` (P,) coefficients
         of all parts (by default the estimates; not used where they are found with the effects, ``nAGQ = 0``)."""
@@ -201,14 +152,6 @@ class GeneralisedFit(
     def logLik(self) -> float:  # noqa: N802
         """Log likelihood, constants of the family included (lme4 leaves them out where nAGQ > 1)."""
         return -0.5 * self.criterion
-
-    def AIC(self) -> float:  # noqa: N802
-        """-2 logLik + 2 npar."""
-        return self.criterion + 2.0 * self.npar
-
-    def BIC(self) -> float:  # noqa: N802
-        """-2 logLik + npar log n."""
-        return self.criterion + self.npar * float(np.log(self.n))
 
     # -- coefficients and effects ------------------------------------------------------------------------------
 
@@ -264,14 +207,6 @@ class GeneralisedFit(
         """(n,) E(y) of the rows, effects included (of trials the proportion); with na_action="exclude" NaN for rows
         with missing values."""
         return self.padded(self.problem.kernel.mean(self.evaluation.mode.eta))
-
-    def padded(self, values: Vector) -> Vector:
-        """Values of the rows used, with NaN for rows that na_action="exclude" keeps a place for."""
-        if self.design.na_action != "exclude" or self.design.used.all():
-            return values
-        out = np.full(len(self.design.used), np.nan)
-        out[self.design.used] = values
-        return out
 
     # -- other fits of the same data ---------------------------------------------------------------------------
 
