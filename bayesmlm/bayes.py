@@ -6,6 +6,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .errors import BayesmlmError, BayesmlmWarning, DataError, FormulaError
 from .families.registry import family as as_family
 from .formula import MultivariateFormula, as_bayes_formula
 from .formula.available import refuse_unavailable
+from .inference.engines import ENGINES, algorithm_named
 from .inference.protocol import SamplerSettings
 from .messages import inform
 from .model.design import Design, build_design
@@ -99,6 +101,7 @@ def brm(
     init: Any = None,
     control: Mapping[str, Any] | None = None,
     algorithm: str = "sampling",
+    output_samples: int = 1000,
     save_pars: Any = None,
     marginalize: bool = True,
     parameterisation: Any = "auto",
@@ -112,7 +115,7 @@ def brm(
     progress: bool = True,
     **brms_arguments: Any,
 ) -> BayesFit:
-    """Fit a Bayesian multilevel model by NUTS; arguments and defaults as in brms.
+    """Fit a Bayesian multilevel model, by NUTS or approximately; arguments and defaults as in brms.
 
     Args:
         formula: text, ``"y ~ x + (x | g)"``, or the result of `bf`.
@@ -129,9 +132,14 @@ def brm(
         cores: threads that chains run on, all cores if not given. It changes the time, not the draws.
         seed: a whole number; the same seed gives the same draws.
         init: "random" or None (uniform(-2, 2) on the unconstrained scale), another radius, 0, or values by
-            parameter: a dict, a list with a dict for each chain, or a function that returns one.
-        control: ``adapt_delta`` (0.8) and ``max_treedepth`` (10).
-        algorithm: "sampling".
+            parameter: a dict, a list with a dict for each chain, or a function that returns one; "laplace" starts
+            NUTS around the mode, with its curvature as mass matrix.
+        control: ``adapt_delta`` (0.8) and ``max_treedepth`` (10); of the approximations, ``importance_resampling``
+            (False).
+        algorithm: "sampling" (or "nuts"): NUTS. Approximations of the posterior, in seconds, whose quality
+            ``fit.approximation`` says: "laplace" (group effects integrated out), "pathfinder", and the variational
+            "meanfield" and "fullrank"; what ``chains``, ``iter`` and ``init`` mean to them is in docs/sampling.md.
+        output_samples: draws from an approximation, which make one chain; sampling does not use it.
         save_pars: ``{"group": False}`` does not keep the draws of group effects.
         marginalize: integrate the group effects of a normal likelihood out and draw them exactly afterwards; the
             posterior is the same, the sampler many times faster. ``print(fit.spec)`` says which were, and why others
@@ -163,9 +171,19 @@ def brm(
 
     started = time.perf_counter()
     _say_what_is_ignored(brms_arguments)
-    _refuse_early(data, algorithm, checkpoint, seed)
+    _refuse_early(data, checkpoint, seed)
     settings = sampler_settings(
-        chains, iter, warmup, thin, cores, seed, control, time_budget=time_budget, chain_method=chain_method
+        chains,
+        iter,
+        warmup,
+        thin,
+        cores,
+        seed,
+        control,
+        algorithm=algorithm,
+        output_samples=output_samples,
+        time_budget=time_budget,
+        chain_method=chain_method,
     )
 
     def specified() -> ModelSpec:
@@ -185,20 +203,24 @@ def brm(
             keep_effects=keep,
             marginalize=marginalize,
             parameterisation=parameterisation,
+            laplace=settings.algorithm == "laplace",
         )
 
-    stored, spec = io.reusable(file, file_refit, specified, functions)
+    stored, spec = io.reusable(file, file_refit, specified, functions, settings.algorithm)
     if stored is not None:
         return stored
     spec = spec or specified()
     for message in spec.design.messages:
         inform(message)
-    from .inference.sample import sample
+    if spec.algorithm(settings.algorithm) != settings.algorithm:
+        inform(_nothing_to_approximate(spec))
+        settings = replace(settings, algorithm=spec.algorithm(settings.algorithm))
+    from .inference.engines import run
     from .model.initial import initial_values
 
     settings, program = initial_values(spec, settings, init), spec.program
     setup = time.perf_counter() - started
-    draws = sample(program, settings, progress=progress, checkpoint=checkpoint, resume=resume)
+    draws = run(program, settings, progress=progress, checkpoint=checkpoint, resume=resume)
     call = {
         "prior": prior,
         "sample_prior": sample_prior,
@@ -221,9 +243,19 @@ def brm(
     return fit
 
 
-def _refuse_early(data: Any, algorithm: str, checkpoint: Any, seed: int | None) -> None:
-    if algorithm != "sampling":
-        raise BayesmlmError(f'algorithm="{algorithm}" is not available yet; use algorithm="sampling"')
+def _nothing_to_approximate(spec: ModelSpec) -> str:
+    if spec.integration.blocks:
+        return (
+            "with a normal likelihood Laplace's approximation of the group effects is exact: they are integrated out, "
+            "and NUTS draws the other parameters."
+        )
+    return (
+        'algorithm="laplace" integrates group effects, and there are none here beside other parameters: the model is '
+        "sampled by NUTS."
+    )
+
+
+def _refuse_early(data: Any, checkpoint: Any, seed: int | None) -> None:
     if data is None:
         raise DataError("brm() needs data: pass a data frame, brm(formula, data=df)")
     if checkpoint is not None and seed is None:
@@ -240,8 +272,9 @@ def specification(
     keep_effects: bool = True,
     marginalize: bool = True,
     parameterisation: Any = "auto",
+    laplace: bool = False,
 ) -> ModelSpec:
-    """Design and user priors to a `ModelSpec`; further arguments as `brm`'s. Raises `PriorError`."""
+    """Design and user priors to a `ModelSpec`; further arguments as `brm`'s and `specify`'s. Raises `PriorError`."""
     from .model.spec import outline, specify
     from .priors.resolve import resolve
 
@@ -255,6 +288,7 @@ def specification(
         keep_effects=keep_effects,
         marginalize=marginalize,
         parameterisation=parameterisation,
+        laplace=laplace,
     )
 
 
@@ -266,11 +300,15 @@ def sampler_settings(
     cores: int | None,
     seed: int | None,
     control: Mapping[str, Any] | None,
+    *,
+    algorithm: str = "sampling",
+    output_samples: int = 1000,
     **further: Any,
 ) -> SamplerSettings:
     """brms's sampler arguments, checked."""
+    algorithm = algorithm_named(algorithm)
     warmup = iter // 2 if warmup is None else warmup
-    whole = {"chains": chains, "iter": iter, "warmup": warmup, "thin": thin}
+    whole = {"chains": chains, "iter": iter, "warmup": warmup, "thin": thin, "output_samples": output_samples}
     for name, value in whole.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise BayesmlmError(f"{name} must be a whole number, not {value!r}")
@@ -279,15 +317,24 @@ def sampler_settings(
             f"need chains >= 1, thin >= 1 and 0 <= warmup < iter; got chains={chains}, thin={thin}, "
             f"warmup={warmup}, iter={iter}"
         )
-    control = dict(control or {})
-    adapt_delta = float(control.pop("adapt_delta", 0.8))
-    max_treedepth = int(control.pop("max_treedepth", 10))
+    if output_samples < 1:
+        raise BayesmlmError(f"output_samples must be at least 1, not {output_samples}")
+    known = ENGINES[algorithm].controls
+    for name in control or {}:
+        if name not in known:
+            inform(f'control argument `{name}` has no meaning for algorithm="{algorithm}" and is ignored.')
+    control = {name: value for name, value in (control or {}).items() if name in known}
+    adapt_delta = float(control.get("adapt_delta", 0.8))
+    max_treedepth = int(control.get("max_treedepth", 10))
+    importance_resampling = control.get("importance_resampling", False)
+    if not isinstance(importance_resampling, bool | np.bool_):
+        raise BayesmlmError(
+            f"control importance_resampling must be True or False, not {importance_resampling!r}"
+        )
     if not 0 < adapt_delta < 1:
         raise BayesmlmError(f"control adapt_delta must lie between 0 and 1, not {adapt_delta:g}")
     if not 1 <= max_treedepth <= 20:
         raise BayesmlmError(f"control max_treedepth must lie between 1 and 20, not {max_treedepth}")
-    for name in control:
-        inform(f"control argument `{name}` has no meaning here and is ignored.")
     if seed is None:
         seed = secrets.randbelow(2**31)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
@@ -301,6 +348,9 @@ def sampler_settings(
         adapt_delta,
         max_treedepth,
         cores,
+        algorithm=algorithm,
+        output_samples=int(output_samples),
+        importance_resampling=bool(importance_resampling),
         **further,
     )
 
@@ -328,7 +378,7 @@ def keeps_effects(design: Design, settings: SamplerSettings, save_pars: Any) -> 
     if save_pars is not None and "group" in save_pars:
         return bool(save_pars["group"])
     effects = sum(len(block.levels) * block.size for block in design.blocks)
-    draws = settings.chains * -(-(settings.iterations - settings.warmup) // settings.thin)
+    draws = ENGINES[settings.algorithm].draws(settings)
     # Stored twice: the effects, and the standardised ones that the sampler moves.
     size = 2 * 8 * effects * draws
     if size <= EFFECTS_LIMIT:
@@ -385,6 +435,8 @@ def update(fit: BayesFit, formula: Any = None, newdata: Any = None, **arguments:
         "thin": settings.thin,
         "cores": settings.cores,
         "seed": settings.seed,
+        "algorithm": settings.algorithm,
+        "output_samples": settings.output_samples,
         **fit.call,
     }
     return brm(new, fit.data if newdata is None else newdata, **{**call, **arguments})

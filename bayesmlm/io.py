@@ -22,6 +22,7 @@ from .data.columns import Factor, Numeric
 from .data.frame import Frame
 from .errors import BayesmlmError
 from .families.base import Family
+from .inference.approximation import Approximation
 from .inference.protocol import SamplerSettings, Timings
 
 if TYPE_CHECKING:
@@ -102,14 +103,16 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
     # Fits that were saved before effects were integrated out were sampled without.
     marginalize = about.get("marginalize", False)
     parameterisation = about.get("parameterisation", "auto")
+    settings = SamplerSettings(**about["settings"])
     spec = specification(
         design,
         _read_priors(about["prior"]),
         about["sample_prior"],
         marginalize=marginalize,
         parameterisation=parameterisation,
+        laplace=settings.algorithm == "laplace",
     )
-    settings = SamplerSettings(**about["settings"])
+    record = about.get("approximation")
     call = {
         "prior": _read_priors(about["prior"]),
         "sample_prior": about["sample_prior"],
@@ -127,11 +130,12 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
         call,
         about["data_name"],
         complete=about["complete"],
+        approximation=None if record is None else Approximation(**record),
     )
 
 
 def reusable(
-    file: str | Path | None, refit: str, spec: Callable[[], ModelSpec], functions: Any
+    file: str | Path | None, refit: str, spec: Callable[[], ModelSpec], functions: Any, algorithm: str
 ) -> tuple[BayesFit | None, ModelSpec | None]:
     """The fit stored in ``file`` when ``file_refit`` lets it be used again, and the specification if it was made."""
     if refit not in ("never", "on_change", "always"):
@@ -142,7 +146,10 @@ def reusable(
     if refit == "never":
         return stored, None
     now = spec()
-    return (stored if fingerprint(stored.spec) == fingerprint(now) else None), now
+    same = stored.settings.algorithm == now.algorithm(algorithm) and fingerprint(stored.spec) == fingerprint(
+        now
+    )
+    return (stored if same else None), now
 
 
 def fingerprint(spec: ModelSpec) -> str:
@@ -188,6 +195,7 @@ def _description(fit: BayesFit) -> dict[str, Any]:
         "timings": asdict(fit.timings),
         "data_name": fit.data_name,
         "complete": fit.complete,
+        "approximation": None if fit.approximation is None else asdict(fit.approximation),
     }
 
 

@@ -18,10 +18,11 @@ from ..errors import BayesmlmError, DataError
 from ..families.links import LINKS
 from ..terms.population import aliased_columns
 from .bootstrap import effect_statistics
+from .case_resampling import case_resampler, deletions, resampled_terms
 from .generalised_names import coefficient_names
 from .generalised_refit import refit_design
 from .generalised_simulate import source
-from .resampling import KINDS, Options, case_resampler, deletions, resampled_terms
+from .resampling import KINDS, Options
 from .response_checks import refuse_constant
 
 if TYPE_CHECKING:

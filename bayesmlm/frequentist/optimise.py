@@ -261,7 +261,11 @@ def _descend(objective: _Objective, start: Vector, max_evaluations: int, verbose
         options=options,
     )
     objective.promised = np.inf
-    if bounds is None and (found.nit > len(start) or objective.enough is not None):
+    if (
+        objective.best is not None
+        and bounds is None
+        and (found.nit > len(start) or objective.enough is not None)
+    ):
         _refine(objective, step @ found.hess_inv @ step.T)
     return str(found.message) if found.nit >= max_evaluations or found.nfev >= max_evaluations else None
 

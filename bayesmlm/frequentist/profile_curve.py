@@ -156,7 +156,7 @@ def _march(
         points.append(here)
         zeta = float(np.sqrt(max(height, 0.0)))
         if zeta > cutoff or value == bound:
-            break
+            return _Arm(points)
         away = np.isinf(bound) and abs(here.value - centre.value) > FAR * parameter.scale
         stalled = stalled + 1 if away and rise < STALLED[0] else 0
         if stalled >= STALLED[1]:
@@ -164,7 +164,7 @@ def _march(
         slope = max(side * here.slope, 0.0) / (2.0 * zeta) if zeta > 0.0 else 0.0
         wanted = (cutoff / STEPS) / slope if slope > 0.0 else np.inf
         step = min(wanted, 2.0 * abs(here.value - before.value))
-    return _Arm(points)
+    return _Arm(points, "flat" if model.approximate else None)
 
 
 def _first_step(

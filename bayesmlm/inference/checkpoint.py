@@ -143,7 +143,7 @@ def fingerprint(program: FlatProgram, settings: SamplerSettings, chain_method: s
 
     from .. import __version__
 
-    given = isinstance(settings.init, np.ndarray)
+    init = settings.init
     return {
         "format": FORMAT,
         "bayesmlm": __version__,
@@ -160,7 +160,11 @@ def fingerprint(program: FlatProgram, settings: SamplerSettings, chain_method: s
         "seed": settings.seed,
         "adapt_delta": float(settings.adapt_delta),
         "max_treedepth": settings.max_treedepth,
-        "init": _digest(settings.init) if given else float(settings.init),
+        "init": _digest(init)
+        if isinstance(init, np.ndarray)
+        else init
+        if isinstance(init, str)
+        else float(init),
         "chain_method": chain_method,
     }
 

@@ -57,6 +57,7 @@ class Driver:
     max_treedepth: int
     data: Any
     adapt_delta: float
+    inverse_mass: NDArray[np.float64]
     start_program: Any
     chunk_program: Any
 
@@ -65,7 +66,8 @@ class Driver:
         seed depends on nothing but the two. Potential energy and gradient may be non-finite: the caller
         checks."""
         with x64():
-            return self.start_program(np.int64(seed), chains.astype(np.int32), q, self.data)
+            chains = chains.astype(np.int32)
+            return self.start_program(np.int64(seed), chains, q, self.inverse_mass, self.data)
 
     def advance(self, state: Any, iterations: int) -> tuple[Any, dict[str, NDArray]]:
         """The state after ``iterations`` (at most ``capacity``) more, and what they drew.
@@ -107,8 +109,14 @@ class Driver:
         return {f"stats/{name}": values[name].astype(kind) for name, kind in STATISTICS.items()}
 
 
-def build_driver(program: FlatProgram, settings: SamplerSettings, lane: int) -> Driver:
-    """The sampler of ``program``, compiled unless this process has seen its structure before."""
+def build_driver(
+    program: FlatProgram,
+    settings: SamplerSettings,
+    lane: int,
+    inverse_mass: NDArray[np.float64] | None = None,
+) -> Driver:
+    """The sampler of ``program``, compiled unless this process has seen its structure before. ``inverse_mass``: of each
+    coordinate, to begin adaptation with; ones if not given."""
     import jax
 
     start, chunk = _programs(program, settings.warmup, settings.max_treedepth)
@@ -126,12 +134,13 @@ def build_driver(program: FlatProgram, settings: SamplerSettings, lane: int) -> 
         data = jax.device_put(program.data)
         point = jax.ShapeDtypeStruct((lane, program.dimension), np.float64)
         chains = jax.ShapeDtypeStruct((lane,), np.int32)
-        start = _over_chains(start, lane, (None, 0, 0, None))
+        inverse_mass = np.ones(program.dimension) if inverse_mass is None else inverse_mass
+        start = _over_chains(start, lane, (None, 0, 0, None, None))
         chunk = _over_chains(chunk, lane, (0, None, None, None))
         rest = (np.int32(1), data, np.float64(settings.adapt_delta))
         start_program, chunk_program = compiled_together(
             [
-                Request(start, (np.int64(0), chains, point, data), "nuts_start", key),
+                Request(start, (np.int64(0), chains, point, inverse_mass, data), "nuts_start", key),
                 Request(chunk, lambda outputs: (outputs[0], *rest), "nuts_chunk", key),
             ]
         )
@@ -142,6 +151,7 @@ def build_driver(program: FlatProgram, settings: SamplerSettings, lane: int) -> 
         max_treedepth=settings.max_treedepth,
         data=data,
         adapt_delta=settings.adapt_delta,
+        inverse_mass=inverse_mass,
         start_program=start_program,
         chunk_program=chunk_program,
     )
@@ -156,17 +166,18 @@ def _programs(
     from numpyro import infer
     from numpyro.infer.util import ParamInfo
 
-    def kernel(data: Any, adapt_delta: Any) -> infer.NUTS:
+    def kernel(data: Any, adapt_delta: Any, inverse_mass: Any = None) -> infer.NUTS:
         # Made inside every trace: it keeps its schedule and integrator in closures, and tracers would leak.
         return infer.NUTS(
             potential_fn=lambda q: program.potential(q, data),
             target_accept_prob=adapt_delta,
             max_tree_depth=max_treedepth,
+            inverse_mass_matrix=inverse_mass,
         )
 
-    def start(seed: Any, chain: Any, q: Any, data: Any) -> Any:
+    def start(seed: Any, chain: Any, q: Any, inverse_mass: Any, data: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), chain)
-        return kernel(data, 0.8).init(key, warmup, q, (), {})
+        return kernel(data, 0.8, inverse_mass).init(key, warmup, q, (), {})
 
     def chunk(state: Any, iterations: Any, data: Any, adapt_delta: Any) -> Any:
         sampler = kernel(data, adapt_delta)

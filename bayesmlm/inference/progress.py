@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Progress", "make_progress"]
+__all__ = ["Progress", "StepProgress", "make_progress", "make_step_progress"]
 
 BAR_WIDTH = 24
 
@@ -73,6 +73,25 @@ class Progress:
 
 
 @dataclass
+class StepProgress:
+    """How far an optimiser has come."""
+
+    display: Display | None
+    clock: Callable[[], float] = time.monotonic
+    _shown: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shown = self.clock()
+
+    def update(self, text: str, fraction: float, last: bool = False) -> None:
+        """One line of text; ``fraction`` of the whole that is done."""
+        if self.display is None or (not last and self.clock() - self._shown < self.display.interval):
+            return
+        self._shown = self.clock()
+        self.display.show(text, fraction, last)
+
+
+@dataclass
 class Terminal:
     """One line on standard error that renews itself."""
 
@@ -125,6 +144,11 @@ class Notebook:
 def make_progress(shown: bool, total: int, warmup: int, already: int = 0) -> Progress:
     """Progress of a run, shown where this process can show it, or not at all."""
     return Progress(total, warmup, _display() if shown else None, already)
+
+
+def make_step_progress(shown: bool) -> StepProgress:
+    """The same for an optimiser."""
+    return StepProgress(_display() if shown else None)
 
 
 def _display() -> Display:

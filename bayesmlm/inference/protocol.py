@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .approximation import Approximation
 
 __all__ = ["Draws", "Explains", "FlatProgram", "SamplerSettings", "Timings"]
 
@@ -69,8 +71,8 @@ class Explains(Protocol):
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """brms's sampler arguments. ``iterations`` counts warm-up too; ``init`` as `brm`'s (None, "random", 0, a
-    radius, or one flat vector for each chain)."""
+    """brms's sampler arguments. ``iterations`` counts warm-up too; ``init`` as `brm`'s: a radius, one flat vector for
+    each chain, or "laplace". What chains and iterations mean to an engine that approximates: docs/sampling.md."""
 
     chains: int = 4
     iterations: int = 2000
@@ -80,11 +82,17 @@ class SamplerSettings:
     adapt_delta: float = 0.8
     max_treedepth: int = 10
     cores: int | None = None
-    init: float | NDArray[np.float64] = 2.0
+    init: float | NDArray[np.float64] | Literal["laplace"] = 2.0
     chain_method: str | None = None
     """"threads" (default on a CPU) or "vectorized" (default on an accelerator)."""
     time_budget: float | None = None
     """Seconds after which sampling stops with the draws it has."""
+    algorithm: str = "sampling"
+    """A name of `engines.ENGINES`."""
+    output_samples: int = 1000
+    """Draws from an approximate posterior."""
+    importance_resampling: bool = False
+    """Whether these are chosen from ten times as many by importance weights."""
 
 
 @dataclass
@@ -107,9 +115,11 @@ class Timings:
 @dataclass(frozen=True)
 class Draws:
     """Post-warm-up draws. ``samples[name]``: (chain, draw, ...); ``stats``: (chain, draw) under ArviZ's names
-    ``lp, step_size, n_steps, tree_depth, acceptance_rate, diverging, energy, reached_max_treedepth``.
+    ``lp, step_size, n_steps, tree_depth, acceptance_rate, diverging, energy, reached_max_treedepth``; of an engine
+    that draws from an approximation, ``lp`` and ``lq``, the log densities of posterior and approximation.
     ``unconstrained``: (chain, draw, stored). ``complete`` is False when sampling was interrupted or ran
-    out of its time budget; all chains are then cut to the shortest."""
+    out of its time budget; all chains are then cut to the shortest. ``approximation``: how good it is, None where the
+    draws are the posterior's."""
 
     samples: dict[str, NDArray]
     stats: dict[str, NDArray]
@@ -118,3 +128,4 @@ class Draws:
     settings: SamplerSettings
     complete: bool = True
     notes: tuple[str, ...] = field(default_factory=tuple)
+    approximation: Approximation | None = None

@@ -16,13 +16,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import SamplingError
 from .checkpoint import Checkpoint, fingerprint
+from .initial import radius
 from .lanes import Lane, Run, advance, open_run, save
+from .laplace_start import laplace_start
 from .nuts import build_driver
 from .progress import Progress, make_progress
 from .protocol import Draws, FlatProgram, SamplerSettings, Timings
@@ -75,10 +77,15 @@ def sample(
     if checkpoint is not None:
         folder = Checkpoint.open(checkpoint, fingerprint(program, settings, method), resume)
     lanes = 1 if method == "vectorized" else settings.chains
-    driver = build_driver(program, settings, settings.chains // lanes)
+    placed, inverse_mass = settings, None
+    if isinstance(settings.init, str):
+        start = laplace_start(program, settings)
+        placed, inverse_mass = replace(settings, init=start.points), start.inverse_mass
+    searched = time.perf_counter() - began
+    driver = build_driver(program, settings, settings.chains // lanes, inverse_mass)
     compiled = time.perf_counter()
     stopping = _Stop(stop or threading.Event(), began + (settings.time_budget or np.inf))
-    run = open_run(program, settings, driver, folder, stopping.deadline)
+    run = open_run(program, placed, driver, folder, stopping.deadline)
     done = sum(lane.iteration * len(lane.chains) for lane in run.lanes)
     with _interrupts(stopping.interrupted):
         reason = _work(run, stopping, make_progress(progress, settings.iterations, settings.warmup, done))
@@ -86,7 +93,9 @@ def sample(
             save(run, lane)
     if reason and not run.shortest:
         raise _ended_in_warmup(run, stopping, reason)
-    return _collect(run, reason, compiled - began, time.perf_counter() - compiled)
+    draws = _collect(run, reason, compiled - began - searched, time.perf_counter() - compiled)
+    draws.timings.warmup += searched
+    return replace(draws, settings=settings)
 
 
 def _check(program: FlatProgram, settings: SamplerSettings) -> str:
@@ -95,7 +104,7 @@ def _check(program: FlatProgram, settings: SamplerSettings) -> str:
     import jax
 
     s, init = settings, settings.init
-    given, wanted = isinstance(init, np.ndarray), (s.chains, program.dimension)
+    given, wanted = isinstance(init, np.ndarray | str), (s.chains, program.dimension)
     rules = {
         f"chains must be at least 1, not {s.chains}": s.chains >= 1,
         f"warmup must lie between 0 and iterations - 1, not {s.warmup} of {s.iterations}": 0
@@ -108,9 +117,12 @@ def _check(program: FlatProgram, settings: SamplerSettings) -> str:
         f"cores must be at least 1, not {s.cores}": s.cores is None or s.cores >= 1,
         f"time_budget must be positive, not {s.time_budget}": s.time_budget is None or s.time_budget > 0,
         f"the model has {program.dimension} parameters: nothing to sample": program.dimension >= 1,
-        f"a radius as init must be finite and not negative, not {init}": given or 0 <= init < np.inf,
+        f"a radius as init must be finite and not negative, not {init}": given or 0 <= radius(s) < np.inf,
         f"init must have the shape (chains, dimension) = {wanted}, not {np.shape(init)}": (
-            not given or np.shape(init) == wanted
+            not isinstance(init, np.ndarray) or np.shape(init) == wanted
+        ),
+        f'init must be "laplace" where it is text, not {init!r}': (
+            not isinstance(init, str) or init == "laplace"
         ),
         f'chain_method must be "threads" or "vectorized", not {s.chain_method!r}': (
             s.chain_method in (None, "threads", "vectorized")

@@ -125,7 +125,8 @@ def laplace(
 
     ``factors``: T of each factor of the plan, (k, k, 1), or (k, k, J) where levels differ; ``start``: a guess of the
     mode u, on which the result does not depend; ``tolerance``: the square of the Newton decrement with which the mode
-    is left, whose root is about the error of log|M|. Differentiable once, in reverse, by ``parameters`` and ``factors``.
+    is left, whose root is about the error of log|M|. Differentiable once, in reverse, by ``parameters`` and
+    ``factors``.
     """
     return find_mode(problem, parameters, factors, rows, data, start, tolerance).log_marginal
 

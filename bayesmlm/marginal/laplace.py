@@ -32,6 +32,8 @@ FAR = 1.0
 """Decrement of a first step from nearby beyond which its end is compared with no effects at all."""
 ROUNDED = 1e-10
 """Decrement below which a step that does not make it smaller shows that only rounding is left."""
+UNFINISHED = 1e-2
+"""Decrement at which a place is no mode at all."""
 MOST_STEPS, MOST_HALVINGS = 100, 30
 
 
@@ -96,8 +98,10 @@ class _Point:
     @property
     def value(self) -> float:
         """What the mode minimises."""
-        value = -2.0 * self.local.log_density + self.penalty
-        return value if np.isfinite(value) else np.inf
+        penalty = self.penalty
+        value = -2.0 * self.local.log_density + penalty
+        # A negative square is rounding, of effects so large that nothing else is left.
+        return value if np.isfinite(value) and penalty > -ROUNDED * abs(value) else np.inf
 
 
 def find_mode(
@@ -192,7 +196,8 @@ def _newton(
     moves = zip(here.v, b, here.b, strict=True)
     gained = float((here.local.score * (new - linear)).sum())
     gained -= sum(float((v_old * (b_new - b_old)).sum()) for v_old, b_new, b_old in moves)
-    return _Step(coefficients, v, b, new + fixed, f, max(2.0 * gained, 0.0), definite)
+    decrement = abs(2.0 * gained) if np.isfinite(gained) else np.inf
+    return _Step(coefficients, v, b, new + fixed, f, decrement, definite)
 
 
 def _factorised(
@@ -295,7 +300,9 @@ class Approximation:
 
     @property
     def value(self) -> float:
-        """-2 log likelihood."""
+        """-2 log likelihood; infinite where no mode was found."""
+        if self.mode.decrement > UNFINISHED:
+            return np.inf
         return self.minus_two_log_density + self.mode.penalty + self.penalised.log_det_M
 
     @cached_property

@@ -29,7 +29,9 @@ def describe(spec: ModelSpec) -> str:
         kind = "correlated" if block.has_correlations else "independent" if block.size > 1 else "one effect"
         lines.append(f"Group:   {block.group}: {len(block.levels)} levels x ({joined}), {kind}")
         if number in spec.integration.blocks:
-            lines.append("         integrated out, drawn exactly after sampling")
+            exact = spec.integration.exact
+            how = "integrated out, drawn exactly after sampling" if exact else LAPLACE
+            lines.append(f"         {how}")
         else:
             lines.append(
                 f"         sampled, {choice}; not integrated out: {spec.integration.reasons[number]}"
@@ -41,6 +43,7 @@ def describe(spec: ModelSpec) -> str:
 
 
 HEAD = ("parameter", "size", "prior")
+LAPLACE = "integrated out by Laplace's approximation, then drawn from the normal distribution at the mode"
 
 
 def parameter_rows(spec: ModelSpec) -> list[tuple[str, str, str]]:

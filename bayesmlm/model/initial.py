@@ -18,13 +18,15 @@ __all__ = ["initial_values"]
 
 
 def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> SamplerSettings:
-    """``settings`` with brms's ``init``: None or "random", 0 or "0", a radius, a dict of values, a list of one dict
-    for each chain, or a function of no argument that returns a dict. Parameters that a dict leaves out start at
-    random. Raises `BayesmlmError` for unknown names, wrong shapes and values outside a parameter's support."""
+    """``settings`` with brms's ``init``: None or "random", 0 or "0", a radius, "laplace", a dict of values, a list of
+    one dict for each chain, or a function of no argument that returns a dict. Parameters that a dict leaves out start
+    at random. Raises `BayesmlmError` for unknown names, wrong shapes and values outside a parameter's support."""
     if init is None or (isinstance(init, str) and init == "random"):
         return settings
     if isinstance(init, str) and init == "0":
         return replace(settings, init=0.0)
+    if isinstance(init, str) and init == "laplace":
+        return replace(settings, init="laplace")
     if isinstance(init, int | float | np.number) and not isinstance(init, bool):
         if not np.isfinite(init) or init < 0:
             raise BayesmlmError(f"init must be a radius that is not negative, not {init!r}")
@@ -37,7 +39,8 @@ def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> Sam
         given = list(init)
     else:
         raise BayesmlmError(
-            f'init must be None, "random", 0, a radius, a dict of values, a list of dicts or a function; got {init!r}'
+            'init must be None, "random", 0, a radius, "laplace", a dict of values, a list of dicts or a function; '
+            f"got {init!r}"
         )
     if len(given) != settings.chains or not all(isinstance(g, Mapping) for g in given):
         raise BayesmlmError(f"init needs one dict of values for each of the {settings.chains} chains")

@@ -31,8 +31,9 @@ factor and derivative take about a millisecond at 200 and 20 at 600."""
 MOST_PRODUCTS = 50_000_000
 """Multiplications that building this matrix may take in one evaluation."""
 
-Form = Literal["statistics", "residual", "precision"]
-"""What an evaluation needs: cross products alone; the rows' residuals; or the rows' precisions too."""
+Form = Literal["statistics", "residual", "precision", "laplace"]
+"""What an evaluation needs: cross products alone; the rows' residuals; or the rows' precisions too. "laplace": the
+integral is Laplace's approximation (`laplace_data`)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Integration:
     def complete(self) -> bool:
         """Whether there are group effects and none of them is sampled."""
         return bool(self.blocks) and not self.reasons
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is integrated is integrated exactly."""
+        return self.form != "laplace"
 
 
 def decide(design: Design, *, marginalize: bool, likelihood: bool, free: bool = True) -> Integration:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .design import Design
     from .spec import ModelSpec
 
-__all__ = ["marginal_program"]
+__all__ = ["marginal_program", "without"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -35,7 +35,7 @@ GRID = 4.0 ** np.arange(-4, 4)
 def marginal_program(spec: ModelSpec) -> MarginalProgram:
     """The program of ``spec`` without the effects that its `Integration` names."""
     design, integration = spec.design, spec.integration
-    rest = _without(spec.structure, integration.blocks)
+    rest = without(spec.structure, integration.blocks)
     blocks = tuple(spec.structure.blocks[i] for i in integration.blocks)
     response = design.response
     logarithm = design.family.name == "lognormal"
@@ -72,7 +72,7 @@ def marginal_program(spec: ModelSpec) -> MarginalProgram:
     return MarginalProgram(structure, data, partial(spec.coordinate_names, rest.sites), design.frame.row_name)
 
 
-def _without(joint: Structure, integrated: tuple[int, ...]) -> Structure:
+def without(joint: Structure, integrated: tuple[int, ...]) -> Structure:
     """The joint structure without the effects of some blocks; their scales and correlations stay."""
     kept = [i for i in range(len(joint.blocks)) if i not in integrated]
     place = {old: new for new, old in enumerate(kept)}

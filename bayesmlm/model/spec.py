@@ -20,6 +20,7 @@ from .parameterisation import Parameterisation, parameterise
 from .program import BlockStructure, PredictorStructure, Program, Site, Structure
 
 if TYPE_CHECKING:
+    from .laplace_program import LaplaceProgram
     from .marginal_program import MarginalProgram
 
 __all__ = ["ModelSpec", "outline", "specify"]
@@ -45,11 +46,15 @@ class ModelSpec:
         return {**self.numbers, **self.design.response.arrays(), "design": self.design.arrays()}
 
     @property
-    def program(self) -> Program | MarginalProgram:
+    def program(self) -> Program | MarginalProgram | LaplaceProgram:
         """The model as an engine takes it: the joint one, or what is left of it when effects are integrated out."""
         if self.integration.blocks:
             return self.marginal
         return Program(self.structure, self.data, self.coordinate_names, self.design.frame.row_name)
+
+    def algorithm(self, asked: str) -> str:
+        """The algorithm that serves: "sampling" where Laplace's approximation has nothing to approximate."""
+        return "sampling" if asked == "laplace" and self.integration.exact else asked
 
     @property
     def sampled(self) -> Structure:
@@ -57,11 +62,12 @@ class ModelSpec:
         return self.marginal.structure.rest if self.integration.blocks else self.structure
 
     @cached_property
-    def marginal(self) -> MarginalProgram:
+    def marginal(self) -> MarginalProgram | LaplaceProgram:
         """The program without the effects that are integrated out; only for a model that has such."""
+        from .laplace_data import laplace_program
         from .marginal_data import marginal_program
 
-        return marginal_program(self)
+        return marginal_program(self) if self.integration.exact else laplace_program(self)
 
     def coordinate_names(self, sites: Sequence[Site] | None = None) -> tuple[str, ...]:
         """Which parameter, in brms's names, each unconstrained coordinate of ``sites`` (all of them) belongs to."""
@@ -122,8 +128,13 @@ def specify(
     keep_effects: bool = True,
     marginalize: bool = True,
     parameterisation: Any = "auto",
+    laplace: bool = False,
 ) -> ModelSpec:
-    """Put design and priors together into a program structure and its data; further arguments as `brm` takes them."""
+    """Put design and priors together into a program structure and its data; further arguments as `brm` takes them.
+
+    ``laplace``: integrate group effects by Laplace's approximation where they cannot all be integrated exactly. Raises
+    `BayesmlmError` if that is not possible.
+    """
     predictors, sites = [], []
     for p in design.predictors.values():
         predictors.append(PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots))
@@ -142,6 +153,10 @@ def specify(
         sites.append(prior_site(name, (), (name,), priors.vector(name)))
     free = any(site.size for site in sites if site.kind != "standard_normal")
     integration = decide(design, marginalize=marginalize, likelihood=likelihood, free=free)
+    if laplace and design.blocks and free and not integration.complete:
+        from .laplace_data import by_laplace
+
+        integration = by_laplace(design, likelihood=likelihood)
     choices = parameterise(design, parameterisation, likelihood=likelihood, integrated=integration.blocks)
     blocks = tuple(
         BlockStructure(

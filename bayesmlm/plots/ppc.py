@@ -229,9 +229,10 @@ def _loo_weights(fit: BayesFit) -> NDArray[np.float64]:
     from ..results.psis import LogLikelihood, log_weights, relative_efficiency
 
     out = np.empty((fit.ndraws, fit.nobs))
-    for where, values in LogLikelihood.of_fit(fit).by_row():
+    likelihood = LogLikelihood.of_fit(fit)
+    for where, values in likelihood.by_row():
         efficiency = relative_efficiency(values)
-        logs, _ = log_weights(values.reshape(len(values), -1), efficiency)
+        logs, _ = log_weights(values.reshape(len(values), -1), efficiency, likelihood.log_ratios)
         weights = np.exp(logs - logs.max(axis=1, keepdims=True))
         out[:, where] = (weights / weights.sum(axis=1, keepdims=True)).T
     return out

@@ -46,7 +46,9 @@ def assemble(
     samples = {**draws.samples, **integrated_effects(spec, draws)}
     tree = tree_from_sites(spec, samples, draws.stats, priors)
     timings = replace(draws.timings, setup=draws.timings.setup + setup)
-    fit = BayesFit(spec, tree, draws.settings, timings, call, complete=draws.complete)
+    fit = BayesFit(
+        spec, tree, draws.settings, timings, call, complete=draws.complete, approximation=draws.approximation
+    )
     for note in draws.notes:
         warnings.warn(note, BayesmlmWarning, stacklevel=3)
     for message in diagnose(fit):

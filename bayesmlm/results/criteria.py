@@ -177,10 +177,17 @@ def loo(source: Any, *, moment_match: bool = False, k_threshold: float | None = 
 
     ``source``: as for `waic`. Relative efficiencies are those of the likelihood over the chains, as in brms.
     ``moment_match``: improve the observations whose Pareto k exceeds ``k_threshold`` (default: that of the table,
-    `Loo.k_threshold`) by moment matching (`bayesmlm.results.moment_match`); needs a `BayesFit`. Warns when a
-    Pareto k stays above the threshold.
+    `Loo.k_threshold`) by moment matching (`bayesmlm.results.moment_match`); needs a `BayesFit`. Draws from an
+    approximation are corrected by their ratios to the posterior, and then no moments are matched. Warns when a Pareto k
+    stays above the threshold, and when the approximation is not to be trusted.
     """
     given = _log_likelihood(source)
+    _warn_of_approximation(source)
+    if moment_match and given.log_ratios is not None:
+        raise BayesmlmError(
+            "moment_match=True needs draws from the posterior, not from an approximation: fit with "
+            'algorithm="sampling", or with control={"importance_resampling": True}'
+        )
     if moment_match and (isinstance(source, np.ndarray) or source is given):
         raise BayesmlmError(
             "moment_match=True needs the fitted model, not an array of log-likelihoods: use fit.loo(moment_match=True)"
@@ -203,15 +210,22 @@ def loo(source: Any, *, moment_match: bool = False, k_threshold: float | None = 
     return result
 
 
+def _warn_of_approximation(source: Any) -> None:
+    record = getattr(source, "approximation", None)
+    if record is not None and not record.trusted:
+        warnings.warn(f"elpd_loo is not reliable. {record.verdict}", BayesmlmWarning, stacklevel=4)
+
+
 def _importance_sampling(given: LogLikelihood) -> Loo:
     draws = given.chains * given.draws
     elpd, density, mcse, k, effective, efficiency = np.empty((6, given.rows))
+    of_posterior = _posterior_log_weights(given)
     for rows, values in given.by_row():
         flat = values.reshape(len(values), -1)
         efficiency[rows] = relative_efficiency(values)
-        weights, k[rows] = log_weights(flat, efficiency[rows])
+        weights, k[rows] = log_weights(flat, efficiency[rows], given.log_ratios)
         elpd[rows] = log_mean_exp(weights + flat) + np.log(draws)
-        density[rows] = log_mean_exp(flat)
+        density[rows] = log_mean_exp(flat + of_posterior) + np.log(draws)
         mcse[rows] = _mcse_elpd(flat, weights, elpd[rows], efficiency[rows])
         effective[rows] = efficiency[rows] / np.exp(2 * weights).sum(axis=1)
     pointwise = {
@@ -222,6 +236,13 @@ def _importance_sampling(given: LogLikelihood) -> Loo:
         "influence_pareto_k": k,
     }
     return Loo("loo", *_tables(pointwise), draws, given.response, effective, efficiency)
+
+
+def _posterior_log_weights(given: LogLikelihood) -> NDArray[np.float64]:
+    """Normalised log weights (draws,) that make the draws the posterior's: equal, if not an approximation's."""
+    draws = given.chains * given.draws
+    ratios = np.zeros(draws) if given.log_ratios is None else given.log_ratios
+    return ratios - log_mean_exp(ratios) - np.log(draws)
 
 
 def _moment_matched(fit: Any, before: Loo, rows: NDArray[np.intp], threshold: float) -> Loo:

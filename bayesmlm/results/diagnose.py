@@ -9,11 +9,12 @@ import pandas as pd
 
 from ..inference.diagnostics import convergence_messages
 from .convergence import convergence
-from .layout import flat_names, gather
+from .layout import flat_names, gather, has_chains
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ..inference.approximation import Approximation
     from ..inference.protocol import SamplerSettings
     from .fit import BayesFit
 
@@ -28,11 +29,26 @@ show whether the chains have mixed."""
 
 def diagnose(fit: BayesFit) -> list[str]:
     """What is wrong with the draws of ``fit``, in words that name the parameter, the gravest first."""
-    return messages(fit.idata, fit.settings, exact=fit.spec.integration.complete)
+    found = messages(fit.idata, fit.settings, exact=fit.spec.integration.complete)
+    return found if fit.approximation is None else [*of_approximation(fit.approximation), *found]
+
+
+def of_approximation(record: Approximation) -> list[str]:
+    """What is wrong with an approximation: its k-hat, and an optimiser that did not come to its end."""
+    found = [] if record.trusted else [record.verdict]
+    if not record.converged:
+        found.append(
+            f'The optimiser of algorithm="{record.algorithm}" had not converged after {record.steps} steps: '
+            "give it more with iter=."
+        )
+    return found
 
 
 def messages(tree: xr.DataTree, settings: SamplerSettings, exact: bool = False) -> list[str]:
-    """The same from the DataTree and the sampler's settings; ``exact``: see `convergence_table`."""
+    """The same from the DataTree and the sampler's settings; ``exact``: see `convergence_table`. Nothing of draws that
+    are no chains."""
+    if not has_chains(tree):
+        return []
     stats = {str(name): array.to_numpy() for name, array in tree["sample_stats"].dataset.items()}
     table = convergence_table(tree, exact)
     columns = ({str(name): float(x) for name, x in table[column].items()} for column in table)

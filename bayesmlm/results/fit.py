@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
+from ..inference.approximation import Approximation
 from ..inference.protocol import SamplerSettings, Timings
 from . import accessors, criteria, layout, tables
 from .predict import Request, predict
@@ -43,6 +44,8 @@ class BayesFit:
     call: Mapping[str, Any]
     data_name: str = "data"
     complete: bool = True
+    approximation: Approximation | None = None
+    """How good the approximation is that the draws come from; None where they are the posterior's."""
     _cache: dict[Any, Any] = field(default_factory=dict)
 
     # ---- what it is -------------------------------------------------------------------------------------------

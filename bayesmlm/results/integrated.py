@@ -21,12 +21,17 @@ __all__ = ["integrated_effects"]
 
 
 def integrated_effects(spec: ModelSpec, draws: Draws) -> dict[str, NDArray[np.float64]]:
-    """``r_<site>`` (chain, draw, J, k) of each block that was integrated out; nothing when effects are not kept."""
+    """``r_<site>`` (chain, draw, J, k) of each block that was integrated out exactly; nothing when effects are not
+    kept."""
     import jax.numpy as jnp
+
+    from ..model.laplace_program import LaplaceProgram
 
     if not spec.integration.blocks or not spec.structure.keep_effects:
         return {}
     program = spec.marginal
+    if isinstance(program, LaplaceProgram):
+        return {}  # its engine has drawn them
     structure, blocks = program.structure, program.structure.blocks
     chains, length, dimension = draws.unconstrained.shape
     # By iteration, so that a thinned chain is a part of the whole one.

@@ -35,6 +35,7 @@ __all__ = [
     "flat_names",
     "group_effects",
     "group_sds",
+    "has_chains",
     "intercept",
     "nuts_params",
     "population",
@@ -239,10 +240,21 @@ def as_draws_df(
     return frame
 
 
+def has_chains(tree: xr.DataTree) -> bool:
+    """Whether the draws come from chains, whose mixing can be asked about; an approximation's are independent."""
+    return (
+        "sample_stats" not in tree.children
+        or "lq" not in tree["sample_stats"].dataset
+        or ("diverging" in tree["sample_stats"].dataset)
+    )
+
+
 def nuts_params(tree: xr.DataTree) -> pd.DataFrame:
     """The sampler's statistics, long, as brms's: columns Chain, Iteration (from 1), Parameter, Value."""
     import pandas as pd
 
+    if not has_chains(tree):
+        raise BayesmlmError("the draws come from an approximation, not from NUTS: see fit.approximation")
     stats = tree["sample_stats"].dataset
     found = {brms: stats[name].to_numpy() for brms, name in _NUTS_PARAMETERS.items() if name in stats}
     chains, draws = stats.sizes["chain"], stats.sizes["draw"]

@@ -38,7 +38,9 @@ class LogLikelihood:
     """A pointwise log-likelihood that is computed when asked for.
 
     ``block(start, stop)``: the rows from ``start`` to ``stop``, shape (chains, draws, stop - start).
-    ``response``: the observed values, if known, so that comparisons can tell data sets apart.
+    ``response``: the observed values, if known, so that comparisons can tell data sets apart. ``log_ratios`` (all
+    draws,): of the posterior's density to that of the approximation that the draws come from; None if they come from
+    the posterior.
     """
 
     chains: int
@@ -46,6 +48,7 @@ class LogLikelihood:
     rows: int
     block: Callable[[int, int], NDArray[np.float64]]
     response: NDArray[Any] | None = None
+    log_ratios: NDArray[np.float64] | None = None
 
     @classmethod
     def of_array(cls, values: NDArray[np.float64]) -> LogLikelihood:
@@ -73,7 +76,7 @@ class LogLikelihood:
             terms = run_blocks(fit.spec.structure, "log_likelihood", values, cut, "mu", 0)
             return terms.reshape(chains, draws, stop - start)
 
-        return cls(chains, draws, rows, block, fit.design.response.values)
+        return cls(chains, draws, rows, block, fit.design.response.values, _log_ratios(fit))
 
     def by_row(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """Blocks of bounded size: the rows, and their values with shape (row, chain, draw)."""
@@ -82,6 +85,15 @@ class LogLikelihood:
             stop = min(start + step, self.rows)
             values = np.ascontiguousarray(np.moveaxis(self.block(start, stop), 2, 0))
             yield slice(start, stop), values
+
+
+def _log_ratios(fit: BayesFit) -> NDArray[np.float64] | None:
+    """What turns draws from an approximation into draws from the posterior; None where they count as such."""
+    record = fit.approximation
+    if record is None or record.resampled or record.even:
+        return None
+    stats = fit.idata["sample_stats"].dataset
+    return np.asarray((stats["lp"] - stats["lq"]).to_numpy().reshape(-1))
 
 
 def draws_of_all_sites(fit: BayesFit) -> dict[str, NDArray[np.float64]]:
@@ -116,15 +128,20 @@ def relative_efficiency(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def log_weights(
-    values: NDArray[np.float64], efficiency: NDArray[np.float64]
+    values: NDArray[np.float64],
+    efficiency: NDArray[np.float64],
+    log_ratios: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smoothed leave-one-out log weights, normalised for each row, and the Pareto k of each row.
 
-    ``values``: log-likelihoods (row, draw). Rows whose likelihood does not vary get equal weights and k =
+    ``values``: log-likelihoods (row, draw). ``log_ratios`` (draw,): see `LogLikelihood`; the weights then lead from the
+    approximation to the posterior without the row at once (Magnusson, Andersen, Jonasson and Vehtari 2019, "Bayesian
+    leave-one-out cross-validation for large data", ICML). Rows whose likelihood does not vary get equal weights and k =
     -inf; where a tail of equal ratios admits no Pareto fit the weights stay raw and k = inf.
     """
     from arviz_stats.base.array import array_stats
 
+    values = values if log_ratios is None else values - log_ratios
     smoothed = np.empty_like(values)
     pareto_k = np.empty(len(values))
     for row, (ratios, r_eff) in enumerate(zip(values, efficiency, strict=True)):

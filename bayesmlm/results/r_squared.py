@@ -65,7 +65,8 @@ def loo_expectation(likelihood: LogLikelihood, values: NDArray[np.float64]) -> N
     """Leave-one-out means of ``values`` (draw, row), weighted by smoothed importance weights: (row,)."""
     result = np.empty(likelihood.rows)
     for rows, block in likelihood.by_row():
-        weights, _ = log_weights(block.reshape(len(block), -1), relative_efficiency(block))
+        efficiency = relative_efficiency(block)
+        weights, _ = log_weights(block.reshape(len(block), -1), efficiency, likelihood.log_ratios)
         result[rows] = (np.exp(weights) * values[:, rows].T).sum(axis=1)
     return result
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import html
 import math
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .convergence import convergence, mcse_mean, mcse_quantile
-from .layout import FlatName, flat_names, gather
+from .layout import FlatName, flat_names, gather, has_chains
 from .tables import FIXED_KINDS, coefficient_name, quantile_levels, split_pairs, summarise_draws
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Draws were sampled using {sampler}. For each parameter, Bulk_ESS
 and Tail_ESS are effective sample size measures, and Rhat is the potential
 scale reduction factor on split chains (at convergence, Rhat = 1)."""
 
+FOOTER_WIDTH = 75
 _WHOLE_NUMBERS = ("Bulk_ESS", "Tail_ESS")
 
 
@@ -56,6 +58,15 @@ class Heading:
     warmup: int = 1000
     thin: int = 1
     sampler: str = "sampling(NUTS)"
+    verdict: str = ""
+    """Of an approximation: whether to trust it."""
+
+    @property
+    def footer(self) -> str:
+        """What stands below the tables: the sampler, and how to judge its draws."""
+        if not self.verdict:
+            return FOOTER.format(sampler=self.sampler)
+        return textwrap.fill(f"Draws were sampled using {self.sampler}. {self.verdict}", FOOTER_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Summary:
 
     ``fixed``: the regression coefficients; ``random``: by grouping factor, rows ``sd(x)`` and ``cor(x,y)``;
     ``spec_pars``: further distributional parameters. Columns: Estimate, [MCSE], Est.Error, l-95% CI, u-95%
-    CI, Rhat, Bulk_ESS, Tail_ESS.
+    CI, Rhat, Bulk_ESS, Tail_ESS; the last three not of an approximation, whose draws are independent.
     """
 
     heading: Heading
@@ -86,7 +97,7 @@ class Summary:
         for title, tables in _sections(self):
             parts.append(f"{title}:\n" + "\n".join(_text_table(*table, digits, width) for table in tables))
         if not short:
-            parts.append(FOOTER.format(sampler=self.heading.sampler) + "\n")
+            parts.append(self.heading.footer + "\n")
         return "\n".join(parts).rstrip("\n")
 
     def __str__(self) -> str:
@@ -103,7 +114,7 @@ class Summary:
         for title, tables in _sections(self):
             parts.append(f"<h4>{title}</h4>")
             parts.extend(_html_table(caption, table, self.digits) for caption, table in tables)
-        parts.append(f"<p><small>{html.escape(FOOTER.format(sampler=self.heading.sampler))}</small></p>")
+        parts.append(f"<p><small>{html.escape(self.heading.footer)}</small></p>")
         return "<div>" + "\n".join(parts) + "</div>"
 
 
@@ -118,8 +129,8 @@ def summarise(
 def heading_of(fit: BayesFit) -> Heading:
     """What stands above the tables of a fit's summary."""
     predicted = [p.parameter for p in fit.spec.structure.predictors]
-    settings = fit.settings
-    return Heading(
+    settings, record = fit.settings, fit.approximation
+    heading = Heading(
         family=fit.family.name,
         links=tuple((parameter, fit.family.link(parameter)) for parameter in predicted),
         formula=tuple(line.strip() for line in str(fit.formula).splitlines()),
@@ -131,6 +142,11 @@ def heading_of(fit: BayesFit) -> Heading:
         warmup=settings.warmup,
         thin=settings.thin,
     )
+    if record is not None:
+        heading = replace(heading, sampler=record.label, verdict=record.verdict)
+    if not has_chains(fit.idata):  # as Stan counts the draws of an approximation
+        heading = replace(heading, iterations=fit.ndraws, warmup=0, thin=1)
+    return heading
 
 
 def summarise_tree(
@@ -196,13 +212,14 @@ def _summary_table(
 
     draws = gather(tree, list(names.values()))
     estimate, error, low, high = summarise_draws(draws, quantile_levels(prob), robust).T
-    found = convergence(draws)
     columns = {"Estimate": estimate}
     if mc_se:
         columns["MCSE"] = mcse_quantile(draws, 0.5) if robust else mcse_mean(draws)
     width = f"{100 * prob:.15g}% CI"
     columns |= {"Est.Error": error, f"l-{width}": low, f"u-{width}": high}
-    columns |= {"Rhat": found.rhat, "Bulk_ESS": found.ess_bulk, "Tail_ESS": found.ess_tail}
+    if has_chains(tree):
+        found = convergence(draws)
+        columns |= {"Rhat": found.rhat, "Bulk_ESS": found.ess_bulk, "Tail_ESS": found.ess_tail}
     return pd.DataFrame(columns, index=list(names))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
 from .convergence import convergence, in_blocks
-from .layout import FlatName, flat_names, gather, select
+from .layout import FlatName, flat_names, gather, has_chains, select
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def posterior_summary(
 
     ``variables``, ``regex``: as in `layout.select`. ``prob``: the width of the central interval, which names
     the quantile columns; ``probs`` gives the quantiles themselves, as brms does. Rhat and effective sample
-    sizes are NaN where the draws are constant.
+    sizes are NaN where the draws are constant, and of the independent draws of an approximation.
     """
     return _summary_table(tree, select(tree, variables, regex), quantile_levels(prob, probs), robust)
 
@@ -368,7 +368,10 @@ def _summary_table(
 
     blocks = [_estimates_and_convergence(draws, probs, robust) for draws in _blocks(tree, places.values())]
     columns = [*estimate_columns(probs), "Rhat", "Bulk_ESS", "Tail_ESS"]
-    return pd.DataFrame(np.concatenate(blocks), index=list(places), columns=columns)
+    table = pd.DataFrame(np.concatenate(blocks), index=list(places), columns=columns)
+    if not has_chains(tree):
+        table[["Rhat", "Bulk_ESS", "Tail_ESS"]] = np.nan
+    return table
 
 
 def _estimates_and_convergence(

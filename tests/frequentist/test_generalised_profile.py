@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -266,6 +267,16 @@ def test_a_coefficient_without_a_finite_limit() -> None:
     held = bm.glmer("y ~ x + (1 | g)", d, "bernoulli", control=QUIET, offset=low * d["z"].to_numpy())
     assert np.sqrt(held.criterion - m.criterion) == pytest.approx(Z, abs=1e-3)
     assert m.profile("z").plot()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_fit_that_is_no_optimum_is_found_out() -> None:
+    m = fitted("w ~ x + (1 | g)", "simulated", "poisson")
+    away = m.optimum.parameters * 1.2
+    wrong = replace(m, optimum=replace(m.optimum, parameters=away, evaluation=m.problem.evaluate(away)))
+    with pytest.warns(bm.BayesmlmWarning, match="profiling x found a deviance lower by .* had not converged"):
+        table = wrong.confint(parm="x")
+    assert np.isnan(table.loc["x", "2.5 %"])
+    assert "x: no lower limit was found" in str(table)
 
 
 def test_pictures() -> None:

@@ -177,6 +177,7 @@ def test_loo_expectation_of_a_conjugate_model_and_loo_r2_of_a_fit() -> None:
         nchains=4,
         ndraws=20_000,
         nobs=25,
+        approximation=None,
         design=SimpleNamespace(response=SimpleNamespace(values=y)),
         log_lik=lambda newdata: values.reshape(-1, 25),
         posterior_epred=lambda: epred,

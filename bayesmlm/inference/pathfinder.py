@@ -1,0 +1,197 @@
+"""Pathfinder: normal approximations along the way up to a mode, and the one among them that is nearest.
+
+Zhang, Carpenter, Gelman and Vehtari (2022), "Pathfinder: Parallel quasi-Newton variational inference", JMLR 23(306). A
+quasi-Newton search passes from the tails through the bulk of the posterior to a mode, which in a hierarchical model may
+lie far from the bulk; its estimates of the inverse Hessian make a normal approximation of every point that it passes.
+The one with the highest evidence lower bound is taken. Here several searches start from different points, and their
+normals are mixed with weights proportional to exp(ELBO), each one's estimate of the mass it has found.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SamplingError
+from .density import Density, build_density
+from .drawing import Found, draw
+from .normals import Mixture, QuasiNewtonNormal
+from .optimise import Limits, Path, ascend
+from .protocol import Draws, FlatProgram, SamplerSettings, Timings
+
+__all__ = ["BestOfPath", "find_paths", "last_normal", "pathfinder"]
+
+Vector = NDArray[np.float64]
+
+STREAM = 4  # sets these random numbers apart from others drawn from the user's seed
+CORRECTIONS = 20
+"""Steps of the search that an estimate of the inverse Hessian is made from."""
+LOOKED_AT = 20
+"""Points of a path, evenly spaced, whose evidence lower bound is estimated before a closer look around the best."""
+FIRST_DRAWS = 16
+"""For the evidence lower bound of each point that is looked at."""
+FINALISTS = 3
+"""Points of a path whose bound is estimated again, with more draws."""
+FINAL_DRAWS = 100
+LEAST_CURVATURE = 1e-12
+"""Steps along which the density curves upwards, or hardly down, say nothing about the inverse Hessian."""
+
+
+@dataclass(frozen=True)
+class BestOfPath:
+    """The best normal of one path, its evidence lower bound, and the search that found it."""
+
+    normal: QuasiNewtonNormal
+    elbo: float
+    path: Path
+
+
+def pathfinder(program: FlatProgram, settings: SamplerSettings, *, progress: bool = True) -> Draws:
+    """Draws from the mixture of the best normals of ``settings.chains`` paths of at most ``settings.iterations`` steps.
+
+    ``settings.init`` gives the starting points, as for NUTS. Raises `SamplingError` when no starting point has a finite
+    density, or no path has a normal approximation. There is nothing to show: ``progress`` is there for the protocol.
+    """
+    began = time.perf_counter()
+    density = build_density(program, ("gradient", "log_densities", "parameters"))
+    compiled = time.perf_counter()
+    limits = Limits(settings.iterations, began + (settings.time_budget or np.inf))
+    best = find_paths(density, settings, limits)
+    elbos = np.array([one.elbo for one in best])
+    shares = np.exp(elbos - elbos.max())
+    timings = Timings(compile=compiled - began, warmup=time.perf_counter() - compiled)
+    found = Found(
+        Mixture([one.normal for one in best], shares / shares.sum()),
+        converged=any(one.path.converged for one in best),
+        steps=max(one.path.steps for one in best),
+        timings=timings,
+        complete=not limits.over,
+    )
+    return draw(density, found, settings)
+
+
+def find_paths(density: Density, settings: SamplerSettings, limits: Limits) -> list[BestOfPath]:
+    """The best of each of ``settings.chains`` paths, those left out that have no normal approximation.
+
+    Raises `SamplingError` if there is none at all. Nothing depends on the number of threads.
+    """
+
+    def one(chain: int) -> BestOfPath | None:
+        path = ascend(density, density.start(settings, chain), limits)
+        return _best_of(path, density, np.random.default_rng([settings.seed, STREAM, chain]))
+
+    threads = min(settings.chains, settings.cores or os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="bayesmlm") as pool:
+        try:
+            found = [best for best in pool.map(one, range(settings.chains)) if best is not None]
+        except BaseException:
+            limits.asked.set()  # Ctrl-C: the searches end at their next step
+            raise
+    if not found:
+        raise SamplingError(
+            "Pathfinder found no normal approximation of finite quality on the way to the mode; "
+            'use algorithm="sampling".'
+        )
+    return found
+
+
+def last_normal(path: Path) -> QuasiNewtonNormal | None:
+    """The approximation at the end of a path, if it has one."""
+    curvature = _Curvature.of(path)
+    return curvature.normal(curvature.points[-1]) if curvature.points else None
+
+
+def _best_of(path: Path, density: Density, random: np.random.Generator) -> BestOfPath | None:
+    """The normal of highest evidence lower bound along a path; None if none has one.
+
+    The bound rises along a path and falls again: looked at here and there first, then around the best of these.
+    """
+    curvature = _Curvature.of(path)
+    normals: dict[int, QuasiNewtonNormal] = {}
+    bounds: dict[int, float] = {}
+
+    def look_at(points: Sequence[int], draws: int) -> None:
+        for at in points:
+            normals[at] = normals.get(at) or curvature.normal(at)
+            bounds[at] = _elbo(normals[at], density, random, draws)
+
+    points = curvature.points
+    if not points:
+        return None
+    stride = -(-len(points) // LOOKED_AT)
+    look_at(points[::-1][::stride], FIRST_DRAWS)
+    top = points.index(max(bounds, key=lambda at: bounds[at]))
+    around = points[max(0, top - stride + 1) : top + stride]
+    look_at([at for at in around if at not in bounds], FIRST_DRAWS)
+    finalists = sorted(bounds, key=lambda at: bounds[at])[-FINALISTS:]
+    bounds.clear()
+    look_at(finalists, FINAL_DRAWS)
+    best = max(bounds, key=lambda at: bounds[at])
+    return BestOfPath(normals[best], bounds[best], path) if np.isfinite(bounds[best]) else None
+
+
+def _elbo(normal: QuasiNewtonNormal, density: Density, random: np.random.Generator, draws: int) -> float:
+    """Evidence lower bound, the mean of log p - log q over draws from q; -inf where one has no finite density."""
+    points = normal.draw(random, draws)
+    lp = density.log_density(points)
+    return float(np.mean(lp - normal.log_density(points))) if np.isfinite(lp).all() else -np.inf
+
+
+@dataclass(frozen=True)
+class _Curvature:
+    """What a path tells of the inverse Hessian.
+
+    The ``steps`` along which the density curves down, and the ``changes`` of the gradient of minus its logarithm; for
+    each point of the path how many of them were ``seen`` by then, and a diagonal estimate that is carried along
+    (``diagonals``, algorithm 3; Gilbert and Lemarechal 1989).
+    """
+
+    path: Path
+    steps: list[Vector]
+    changes: list[Vector]
+    seen: list[int]
+    diagonals: list[Vector]
+
+    @classmethod
+    def of(cls, path: Path) -> _Curvature:
+        """Along the whole path."""
+        out = cls(path, [], [], [0], [np.ones(path.positions.shape[1])])
+        for at in range(1, len(path.values)):
+            s = path.positions[at] - path.positions[at - 1]
+            z = path.gradients[at - 1] - path.gradients[at]
+            alpha = out.diagonals[-1]
+            if float(s @ z) > LEAST_CURVATURE * float(z @ z):
+                alpha = _next_diagonal(alpha, s, z)
+                out.steps.append(s)
+                out.changes.append(z)
+            out.seen.append(len(out.steps))
+            out.diagonals.append(alpha)
+        return out
+
+    @property
+    def points(self) -> list[int]:
+        """Those that have an estimate."""
+        return [at for at, seen in enumerate(self.seen) if seen]
+
+    def normal(self, at: int) -> QuasiNewtonNormal:
+        """The approximation at point ``at``, from the last `CORRECTIONS` steps."""
+        window = slice(max(0, self.seen[at] - CORRECTIONS), self.seen[at])
+        return QuasiNewtonNormal.of(
+            self.path.positions[at],
+            self.path.gradients[at],
+            self.diagonals[at],
+            self.steps[window],
+            self.changes[window],
+        )
+
+
+def _next_diagonal(alpha: Vector, s: Vector, z: Vector) -> Vector:
+    a, b, c = z @ (alpha * z), z @ s, s @ (s / alpha)
+    updated = 1 / (a / (b * alpha) + z**2 / b - a * s**2 / (b * c * alpha**2))
+    return np.asarray(updated) if np.isfinite(updated).all() and (updated > 0).all() else alpha
