@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..covariance import Covariance
 from .generalised_problem import GeneralisedEvaluation, GeneralisedProblem
+from .lmer import is_singular
 from .optimise import Optimum, search
 
 __all__ = ["optimise_generalised"]
@@ -23,6 +24,8 @@ STEEP = 1e-2
 """A derivative, in units of the metric, that is larger shows that a search has not ended at an optimum."""
 RESTARTS = (0.1, 0.01, 3.0)
 """What the covariance parameters are multiplied by for a search from elsewhere."""
+GAIN = 1e-6
+"""By how much a search from elsewhere has to end lower to be preferred."""
 ENOUGH = 1e-9
 """How much of the criterion may be left to gain at its end."""
 
@@ -48,13 +51,18 @@ def optimise_generalised(
     def searched(begin: Vector) -> Optimum:
         return search(Bounded(problem), begin, metric, max_evaluations, verbose, enough=ENOUGH)
 
-    found = searched(begin)
-    for size in () if _settled(found, metric) else RESTARTS:
+    best = searched(begin)
+    lost, singular = not _settled(best, metric), is_singular(problem, best.parameters[:m])
+    for size in RESTARTS if lost else RESTARTS[:1] if singular else ():
+        # A variance of zero may be one local optimum of several.
         problem.memory.varying = None
         other = searched(np.append(size * begin[:m], begin[m:]))
-        if _settled(other, metric):
-            return other, metric
-    return found, metric
+        if _settled(other, metric) and (
+            lost or other.evaluation.criterion < best.evaluation.criterion - GAIN
+        ):
+            best = other
+            break
+    return best, metric
 
 
 def _settled(found: Optimum, metric: Matrix) -> bool:
