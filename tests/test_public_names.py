@@ -30,7 +30,8 @@ HEAVY = (
 
 ARGUMENTS = {
     bm.brm: """formula data family prior sample_prior functions contrasts chains iter warmup thin cores seed init
-        control algorithm save_pars file file_refit checkpoint resume time_budget chain_method progress""",
+        control algorithm output_samples save_pars file file_refit checkpoint resume time_budget chain_method
+        progress""",
     bm.set_prior: "prior class_ coef group dpar resp nlpar lb ub",
     bm.prior: "prior class_ coef group dpar resp nlpar lb ub",
     bm.default_prior: "formula data family",
@@ -51,8 +52,9 @@ ARGUMENTS = {
     ConditionalEffects.plot: "options",
 }
 
-FIT = """design nuts_params model_code model spec idata timings integrated as_draws_df fixef ranef coef VarCorr summary
-    posterior_summary conditional_effects plot pp_check loo waic bayes_R2 posterior_epred posterior_predict
+FIT = """design nuts_params model_code model spec idata timings approximation integrated as_draws_df fixef ranef coef
+    VarCorr summary posterior_summary conditional_effects plot
+    pp_check loo waic bayes_R2 posterior_epred posterior_predict
     posterior_linpred save update prior_summary"""
 
 BRMS_ARGUMENTS = sorted({"data2", "backend", "threads", "silent", "refresh", *bayes.NO_MEANING})

@@ -100,7 +100,8 @@ class Approximation:
         if self.k_hat <= GOOD_K:
             return f"{k}, below {GOOD_K}: the approximation is close to the posterior."
         return (
-            f"{k}, between {GOOD_K} and {USABLE_K}: the approximation can be used with care; "
+            f"{k}, between {GOOD_K} and {USABLE_K}, and the draws are worth {100 * self.efficiency:.0f} % of as many "
+            "from the posterior: the approximation can be used with care; "
             'control={"importance_resampling": True} brings it nearer to the posterior.'
         )
 

@@ -20,6 +20,8 @@ from .x64 import x64
 __all__ = ["Evaluator", "IntegratedProgram", "JointDraws", "compile_evaluator"]
 
 Vector = NDArray[np.float64]
+Placed = Mapping[int, tuple[Any, Any]]
+"""Arrays of the data with their copies on the device, by identity, which lasts because the array is kept."""
 
 
 class IntegratedProgram(FlatProgram, Protocol):
@@ -80,8 +82,7 @@ class Evaluator:
     program: IntegratedProgram
     programs: dict[str, Any]
     data: Any
-    placed: dict[int, Any]
-    """Arrays of the data on the device, by the identity of numpy's."""
+    placed: Placed
 
     def of(self, program: IntegratedProgram) -> Evaluator:
         """The evaluator of the same program with data of which a few arrays are others."""
@@ -182,14 +183,16 @@ def compile_evaluator(program: IntegratedProgram) -> Evaluator:
     return Evaluator(program, programs, data, placed)
 
 
-def _on_device(data: Any, placed: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
-    """``data`` on the device, and its arrays there by the identity of numpy's; ``placed``: what is there already."""
+def _on_device(data: Any, placed: Placed) -> tuple[Any, Placed]:
+    """``data`` on the device, and what is there now; ``placed``: what is there already."""
     import jax
 
     with x64():
         leaves, structure = jax.tree.flatten(data)
-        there = [placed[id(leaf)] if id(leaf) in placed else jax.device_put(leaf) for leaf in leaves]
-        return jax.tree.unflatten(structure, there), {id(a): b for a, b in zip(leaves, there, strict=True)}
+        missing = {id(leaf): leaf for leaf in leaves if id(leaf) not in placed}
+        moved = jax.device_put(missing)
+        placed = {**placed, **{key: (leaf, moved[key]) for key, leaf in missing.items()}}
+        return jax.tree.unflatten(structure, [placed[id(leaf)][1] for leaf in leaves]), placed
 
 
 def _functions(program: IntegratedProgram) -> dict[str, Callable[..., Any]]:

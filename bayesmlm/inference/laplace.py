@@ -98,7 +98,7 @@ def laplace(program: IntegratedProgram, settings: SamplerSettings, *, progress: 
     began = time.perf_counter()
     sampled = _by_importance(centred, settings, deadline)
     if sampled.k_hat > USABLE_K:
-        chains = _by_nuts(centred, settings, progress)
+        chains = _by_nuts(centred, settings, deadline, progress)
         timings.compile += chains.timings.compile
         timings.warmup += chains.timings.warmup
         began += chains.timings.compile + chains.timings.warmup
@@ -188,7 +188,7 @@ def _by_importance(centred: _Centred, settings: SamplerSettings, deadline: float
     evaluator, proposals = centred.evaluator, centred.proposals
     size = evaluator.program.dimension
     if size > MOST_DIMENSIONS:
-        return _Sampled(np.zeros((1, 0, size)), np.zeros((1, 0)), np.nan, np.inf, True)
+        return _failed(size, np.inf)
     count = settings.output_samples * (POOL if settings.importance_resampling else 1)
     batch = max(count, FEWEST_PROPOSALS)
     random = np.random.default_rng([settings.seed, STREAM])
@@ -203,10 +203,17 @@ def _by_importance(centred: _Centred, settings: SamplerSettings, deadline: float
         effective = 1 / np.sum(weights**2) if weights.any() else 0.0
         enough = effective >= count or len(lp) >= MOST_PROPOSALS * batch
         late = not enough and time.perf_counter() > deadline
+    if k_hat > USABLE_K:
+        return _failed(size, k_hat)
     chosen = systematic(weights, count, random)
     top = ratios.max()
     log_integral = float(top + np.log(np.mean(np.exp(ratios - top))))
     return _Sampled(points[chosen][None], lp[chosen][None], log_integral, k_hat, complete=not late)
+
+
+def _failed(size: int, k_hat: float) -> _Sampled:
+    """No draws: importance sampling did not work, or was not tried."""
+    return _Sampled(np.zeros((1, 0, size)), np.zeros((1, 0)), np.nan, k_hat, complete=False)
 
 
 def systematic(weights: Vector, count: int, random: np.random.Generator) -> NDArray[np.intp]:
@@ -219,11 +226,14 @@ def systematic(weights: Vector, count: int, random: np.random.Generator) -> NDAr
     return random.permutation(chosen)
 
 
-def _by_nuts(centred: _Centred, settings: SamplerSettings, progress: bool) -> Draws:
+def _by_nuts(centred: _Centred, settings: SamplerSettings, deadline: float, progress: bool) -> Draws:
     """The parameters by NUTS, from starting points around the mode."""
     random = np.random.default_rng([settings.seed, STREAM, 1])
     init = centred.proposals.draw(random, settings.chains)
-    return sample(centred.evaluator.program, replace(settings, init=init), progress=progress)
+    left = None if settings.time_budget is None else max(deadline - time.perf_counter(), 1e-3)
+    return sample(
+        centred.evaluator.program, replace(settings, init=init, time_budget=left), progress=progress
+    )
 
 
 def _from_chains(centred: _Centred, chains: Draws, k_hat: float, settings: SamplerSettings) -> Draws:
@@ -286,7 +296,8 @@ def _shift(program: IntegratedProgram, points: Vector, weights: Vector) -> tuple
     """The parameter whose mean the approximation moves most, by its importance weights, and by how many posterior
     standard deviations; no name where that is little, or may be chance."""
     x = program.parameters(points)
-    centred = (x - x.mean(axis=0)) / x.std(axis=0)
+    with np.errstate(invalid="ignore"):  # a parameter that does not vary has no scale
+        centred = np.nan_to_num((x - x.mean(axis=0)) / x.std(axis=0))
     shift = -weights @ centred
     error = np.sqrt((weights - 1 / len(weights)) ** 2 @ centred**2)
     worst = int(np.argmax(np.abs(shift)))

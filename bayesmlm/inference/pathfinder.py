@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +39,21 @@ FIRST_DRAWS = 16
 FINALISTS = 3
 """Points of a path whose bound is estimated again, with more draws."""
 FINAL_DRAWS = 100
+MOST_NUMBERS, FEWEST_STEPS = 1 << 25, 100
+"""A path that would fill more memory than this for its positions ends earlier, but not before so many steps."""
 LEAST_CURVATURE = 1e-12
 """Steps along which the density curves upwards, or hardly down, say nothing about the inverse Hessian."""
 
 
 @dataclass(frozen=True)
 class BestOfPath:
-    """The best normal of one path, its evidence lower bound, and the search that found it."""
+    """The best normal of one path and its evidence lower bound; the ``steps`` of the search, and whether it came to its
+    end or at least past the best (``converged``)."""
 
     normal: QuasiNewtonNormal
     elbo: float
-    path: Path
+    steps: int
+    converged: bool
 
 
 def pathfinder(program: FlatProgram, settings: SamplerSettings, *, progress: bool = True) -> Draws:
@@ -68,8 +72,8 @@ def pathfinder(program: FlatProgram, settings: SamplerSettings, *, progress: boo
     timings = Timings(compile=compiled - began, warmup=time.perf_counter() - compiled)
     found = Found(
         Mixture([one.normal for one in best], shares / shares.sum()),
-        converged=any(one.path.converged for one in best),
-        steps=max(one.path.steps for one in best),
+        converged=any(one.converged for one in best),
+        steps=max(one.steps for one in best),
         timings=timings,
         complete=not limits.over,
     )
@@ -82,6 +86,9 @@ def find_paths(density: Density, settings: SamplerSettings, limits: Limits) -> l
     Raises `SamplingError` if there is none at all. Nothing depends on the number of threads.
     """
 
+    longest = max(FEWEST_STEPS, MOST_NUMBERS // density.program.dimension)
+    limits = replace(limits, iterations=min(limits.iterations, longest))
+
     def one(chain: int) -> BestOfPath | None:
         path = ascend(density, density.start(settings, chain), limits)
         return _best_of(path, density, np.random.default_rng([settings.seed, STREAM, chain]))
@@ -93,6 +100,10 @@ def find_paths(density: Density, settings: SamplerSettings, limits: Limits) -> l
         except BaseException:
             limits.asked.set()  # Ctrl-C: the searches end at their next step
             raise
+    if not found and limits.over:
+        raise SamplingError(
+            "The time budget was over before a normal approximation was found; raise time_budget."
+        )
     if not found:
         raise SamplingError(
             "Pathfinder found no normal approximation of finite quality on the way to the mode; "
@@ -113,27 +124,23 @@ def _best_of(path: Path, density: Density, random: np.random.Generator) -> BestO
     The bound rises along a path and falls again: looked at here and there first, then around the best of these.
     """
     curvature = _Curvature.of(path)
-    normals: dict[int, QuasiNewtonNormal] = {}
-    bounds: dict[int, float] = {}
 
-    def look_at(points: Sequence[int], draws: int) -> None:
-        for at in points:
-            normals[at] = normals.get(at) or curvature.normal(at)
-            bounds[at] = _elbo(normals[at], density, random, draws)
+    def bounds_at(points: Sequence[int], draws: int) -> dict[int, float]:
+        return {at: _elbo(curvature.normal(at), density, random, draws) for at in points}
 
     points = curvature.points
     if not points:
         return None
     stride = -(-len(points) // LOOKED_AT)
-    look_at(points[::-1][::stride], FIRST_DRAWS)
+    bounds = bounds_at(points[::-1][::stride], FIRST_DRAWS)
     top = points.index(max(bounds, key=lambda at: bounds[at]))
     around = points[max(0, top - stride + 1) : top + stride]
-    look_at([at for at in around if at not in bounds], FIRST_DRAWS)
-    finalists = sorted(bounds, key=lambda at: bounds[at])[-FINALISTS:]
-    bounds.clear()
-    look_at(finalists, FINAL_DRAWS)
-    best = max(bounds, key=lambda at: bounds[at])
-    return BestOfPath(normals[best], bounds[best], path) if np.isfinite(bounds[best]) else None
+    bounds |= bounds_at([at for at in around if at not in bounds], FIRST_DRAWS)
+    finals = bounds_at(sorted(bounds, key=lambda at: bounds[at])[-FINALISTS:], FINAL_DRAWS)
+    best = max(finals, key=lambda at: finals[at])
+    if not np.isfinite(finals[best]):
+        return None
+    return BestOfPath(curvature.normal(best), finals[best], path.steps, path.converged or best < points[-1])
 
 
 def _elbo(normal: QuasiNewtonNormal, density: Density, random: np.random.Generator, draws: int) -> float:
@@ -147,32 +154,34 @@ def _elbo(normal: QuasiNewtonNormal, density: Density, random: np.random.Generat
 class _Curvature:
     """What a path tells of the inverse Hessian.
 
-    The ``steps`` along which the density curves down, and the ``changes`` of the gradient of minus its logarithm; for
-    each point of the path how many of them were ``seen`` by then, and a diagonal estimate that is carried along
-    (``diagonals``, algorithm 3; Gilbert and Lemarechal 1989).
+    ``ends``: the points at which a step ends along which the density curves down; for each point of the path how many
+    of these steps were ``seen`` by then, and a diagonal estimate that is carried along (``diagonals``, algorithm 3;
+    Gilbert and Lemarechal 1989).
     """
 
     path: Path
-    steps: list[Vector]
-    changes: list[Vector]
+    ends: list[int]
     seen: list[int]
     diagonals: list[Vector]
 
     @classmethod
     def of(cls, path: Path) -> _Curvature:
         """Along the whole path."""
-        out = cls(path, [], [], [0], [np.ones(path.positions.shape[1])])
+        out = cls(path, [], [0], [np.ones(path.positions.shape[1])])
         for at in range(1, len(path.values)):
-            s = path.positions[at] - path.positions[at - 1]
-            z = path.gradients[at - 1] - path.gradients[at]
+            s, z = out._step_to(at)
             alpha = out.diagonals[-1]
             if float(s @ z) > LEAST_CURVATURE * float(z @ z):
                 alpha = _next_diagonal(alpha, s, z)
-                out.steps.append(s)
-                out.changes.append(z)
-            out.seen.append(len(out.steps))
+                out.ends.append(at)
+            out.seen.append(len(out.ends))
             out.diagonals.append(alpha)
         return out
+
+    def _step_to(self, at: int) -> tuple[Vector, Vector]:
+        """The last step to a point, and the change of the gradient of minus the log density along it."""
+        positions, gradients = self.path.positions, self.path.gradients
+        return positions[at] - positions[at - 1], gradients[at - 1] - gradients[at]
 
     @property
     def points(self) -> list[int]:
@@ -181,13 +190,11 @@ class _Curvature:
 
     def normal(self, at: int) -> QuasiNewtonNormal:
         """The approximation at point ``at``, from the last `CORRECTIONS` steps."""
-        window = slice(max(0, self.seen[at] - CORRECTIONS), self.seen[at])
+        ends = self.ends[max(0, self.seen[at] - CORRECTIONS) : self.seen[at]]
+        steps, changes = zip(*map(self._step_to, ends), strict=True)
+        path = self.path
         return QuasiNewtonNormal.of(
-            self.path.positions[at],
-            self.path.gradients[at],
-            self.diagonals[at],
-            self.steps[window],
-            self.changes[window],
+            path.positions[at], path.gradients[at], self.diagonals[at], steps, changes
         )
 
 

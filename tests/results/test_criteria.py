@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -152,6 +153,26 @@ def test_bayes_r2_of_each_draw() -> None:
     table = criteria.bayes_R2(y, epred)
     assert list(table.columns) == ["Estimate", "Est.Error", "Q2.5", "Q97.5"]
     assert table.loc["R2", "Estimate"] == pytest.approx(np.mean(expected))
+
+
+def test_loo_of_draws_from_an_approximation_is_corrected_by_their_ratios() -> None:
+    """The conjugate model again, with draws from a normal twice too wide and off its place."""
+    rng = np.random.default_rng(8)
+    y = rng.normal(size=30)
+    centre, sd = y.mean() + 0.5 / np.sqrt(30), 2 / np.sqrt(30)
+    mu = rng.normal(centre, sd, size=20_000)
+    values = -0.5 * (y - mu[None, :, None]) ** 2 - 0.5 * np.log(2 * np.pi)
+    ratios = -0.5 * 30 * (mu - y.mean()) ** 2 + 0.5 * ((mu - centre) / sd) ** 2
+    given = psis.LogLikelihood.of_array(values)
+    found = criteria.loo(replace(given, log_ratios=ratios))
+    others, variance = (y.sum() - y) / 29, 1 + 1 / 29
+    exact = -0.5 * (y - others) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
+    assert (abs(found.pointwise["elpd_loo"] - exact) < 5 * found.pointwise["mcse_elpd_loo"]).all()
+    # In sample, the draws stand for the posterior too: p_loo is the in-sample density less the one left out.
+    inside = 1 + 1 / 30
+    in_sample = -0.5 * (y - y.mean()) ** 2 / inside - 0.5 * np.log(2 * np.pi * inside)
+    np.testing.assert_allclose(found.pointwise["p_loo"], in_sample - exact, atol=0.01)
+    assert abs(criteria.loo(given).estimates.loc["elpd_loo", "Estimate"] - exact.sum()) > 1
 
 
 def test_bootstrap_of_r2_is_centred_on_the_plain_ratio() -> None:
