@@ -100,9 +100,14 @@ class Density:
 
 
 def build_density(program: FlatProgram, wanted: Sequence[Kind]) -> Density:
-    """The density of ``program`` with the programs ``wanted``, compiled unless this process has seen its structure."""
+    """The density of ``program`` with the programs ``wanted``, compiled unless this process has seen its structure.
+
+    Raises `SamplingError` for a model without parameters.
+    """
     import jax
 
+    if program.dimension == 0:
+        raise SamplingError("the model has 0 parameters: nothing to sample")
     functions = _functions(program)
     key = f"{program.key}|{program.dimension}|{BLOCK}|{TOGETHER}"
     with x64():

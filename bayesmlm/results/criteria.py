@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError, BayesmlmWarning
+from ..inference.approximation import USABLE_K
 from .psis import LogLikelihood, log_mean_exp, log_weights, relative_efficiency
 from .r_squared import bayes_R2, loo_R2
 from .summary import r_matrix
@@ -212,7 +213,8 @@ def loo(source: Any, *, moment_match: bool = False, k_threshold: float | None = 
 
 def _warn_of_approximation(source: Any) -> None:
     record = getattr(source, "approximation", None)
-    if record is not None and not record.trusted:
+    # A mean that is moved is put right by the ratios; a k-hat that is too large says that they cannot.
+    if record is not None and record.k_hat > USABLE_K and not record.even:
         warnings.warn(f"elpd_loo is not reliable. {record.verdict}", BayesmlmWarning, stacklevel=4)
 
 

@@ -97,7 +97,7 @@ def test_loo_corrects_for_the_approximation():
     expected = fitted("poisson", iter=6000).loo().estimates["Estimate"]
     fit = fitted("poisson", "pathfinder", output_samples=20_000)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", bm.BayesmlmWarning)
+        warnings.filterwarnings("ignore", "observations? ha")
         found = fit.loo().estimates["Estimate"]
         as_they_are = loo(LogLikelihood.of_array(fit.log_lik()[None])).estimates["Estimate"]
     # In 20 000 draws of either, elpd_loo varies by about 0.07.
@@ -167,6 +167,12 @@ def test_nuts_from_a_laplace_start_samples_the_same_posterior(sampled):
 def test_what_is_refused(arguments, words):
     with pytest.raises(bm.BayesmlmError, match=words):
         fitted("gaussian", **{"algorithm": "sampling", **arguments})
+
+
+def test_a_model_without_parameters_is_refused():
+    priors = [bm.set_prior("constant(0)", class_="Intercept"), bm.set_prior("constant(1)", class_="sigma")]
+    with pytest.raises(bm.SamplingError, match="nothing to sample"):
+        bm.brm("y ~ 1", DATA, prior=priors, algorithm="meanfield", seed=1, progress=False)
 
 
 def test_controls_of_another_algorithm_are_ignored_with_a_word(capsys):
