@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..data.frame import Frame
 from ..formula.nodes import Node
+from .mixed_base import with_gaps
 from .prediction_rows import (
     complete_new_rows,
     included_effects,
@@ -61,11 +62,7 @@ class GeneralisedRows:
 
     def padded(self, values: Vector) -> Vector:
         """Values of the complete rows with NaN in the places of the others."""
-        if self.used.all():
-            return values
-        out = np.full(len(self.used), np.nan)
-        out[self.used] = values
-        return out
+        return with_gaps(values, self.used)
 
 
 def fitted_generalised_rows(fit: GeneralisedFit, data: Any = None) -> GeneralisedRows:

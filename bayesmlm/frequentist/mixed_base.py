@@ -13,7 +13,7 @@ from .design import MixedDesign
 if TYPE_CHECKING:
     from ..formula import Formula
 
-__all__ = ["MixedModel"]
+__all__ = ["MixedModel", "with_gaps"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -112,8 +112,13 @@ class MixedModel:
 
     def padded(self, values: Vector) -> Vector:
         """Values of the rows used, with NaN for rows that na_action="exclude" keeps a place for."""
-        if self.design.na_action != "exclude" or self.design.used.all():
-            return values
-        out = np.full(len(self.design.used), np.nan)
-        out[self.design.used] = values
-        return out
+        return with_gaps(values, self.design.used) if self.design.na_action == "exclude" else values
+
+
+def with_gaps(values: Vector, used: NDArray[np.bool_]) -> Vector:
+    """Values of the rows ``used`` (N,), NaN in the places of the others."""
+    if used.all():
+        return values
+    out = np.full(len(used), np.nan)
+    out[used] = values
+    return out

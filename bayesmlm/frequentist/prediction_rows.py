@@ -22,6 +22,7 @@ from ..formula.nodes import Node
 from ..formula.parse import parse_expression
 from ..formula.walk import variables
 from ..terms.population import PopulationDesign
+from .mixed_base import with_gaps
 from .mixed_terms import group_name
 
 if TYPE_CHECKING:
@@ -79,11 +80,7 @@ class PredictionRows:
 
     def padded(self, values: Vector) -> Vector:
         """Values of the complete rows with NaN in the places of the others."""
-        if self.used.all():
-            return values
-        out = np.full(len(self.used), np.nan)
-        out[self.used] = values
-        return out
+        return with_gaps(values, self.used)
 
 
 def fitted_rows(design: MixedDesign, data: Any = None) -> PredictionRows:

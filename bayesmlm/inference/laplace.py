@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .approximation import USABLE_K, importance_weights, quality
 from .density import Density
+from .drawing import CHANCE, NOTED_SHIFT
 from .integrated import Evaluator, IntegratedProgram, compile_evaluator
 from .optimise import Limits, ascend
 from .protocol import Draws, SamplerSettings, Timings
@@ -51,8 +52,6 @@ LEAST_CURVATURE = 1e-2
 """Of the largest one: a direction with less counts as having this much, so that proposals stay in reach."""
 COARSE = 1e-8
 """Squared Newton decrement with which modes are left in sampling: far below what draws can show."""
-NOTED_SHIFT = 0.1
-"""By how many posterior standard deviations the approximation may move a mean before the verdict says so."""
 
 
 @dataclass(frozen=True)
@@ -301,6 +300,6 @@ def _shift(program: IntegratedProgram, points: Vector, weights: Vector) -> tuple
     shift = -weights @ centred
     error = np.sqrt((weights - 1 / len(weights)) ** 2 @ centred**2)
     worst = int(np.argmax(np.abs(shift)))
-    if not abs(shift[worst]) > NOTED_SHIFT + 3 * error[worst]:
+    if not abs(shift[worst]) > NOTED_SHIFT + CHANCE * error[worst]:
         return "", 0.0
     return program.coordinate_names[worst], float(shift[worst])
