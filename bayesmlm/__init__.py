@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from . import formula as formula
     from .bayes import brm, default_prior, standata, validate_prior
     from .bayes import default_prior as get_prior
+    from .calibration import sbc
     from .datasets import load_dataset
-    from .families import FamilyError, brmsfamily
+    from .families import FamilyError, brmsfamily, custom_family, mixture
     from .formula import acformula, bf, lf, mvbf, nlf, set_mecor, set_nl, set_rescor
     from .frequentist.fit import MixedFit
     from .frequentist.generalised_fit import GeneralisedFit
@@ -58,6 +59,7 @@ _HOMES = {
     "bf": "formula",
     "brm": "bayes",
     "brmsfamily": "families",
+    "custom_family": "families",
     "default_prior": "bayes",
     "get_prior": "bayes",
     "glmer": "frequentist.glmer",
@@ -69,10 +71,12 @@ _HOMES = {
     "load_dataset": "datasets",
     "loo_compare": "results.criteria",
     "make_conditions": "results.effects",
+    "mixture": "families",
     "model_table": "results.model_table",
     "mvbf": "formula",
     "nlf": "formula",
     "prior": "priors.prior",
+    "sbc": "calibration",
     "set_mecor": "formula",
     "set_nl": "formula",
     "set_prior": "priors.prior",
@@ -105,6 +109,7 @@ __all__ = [
     "bf",
     "brm",
     "brmsfamily",
+    "custom_family",
     "default_prior",
     "get_prior",
     "glmer",
@@ -116,10 +121,12 @@ __all__ = [
     "load_dataset",
     "loo_compare",
     "make_conditions",
+    "mixture",
     "model_table",
     "mvbf",
     "nlf",
     "prior",
+    "sbc",
     "set_mecor",
     "set_nl",
     "set_prior",

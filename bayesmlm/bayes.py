@@ -14,6 +14,7 @@ import numpy as np
 
 from .data.frame import Frame
 from .errors import BayesmlmError, BayesmlmWarning, DataError, FormulaError
+from .families.base import Family
 from .families.registry import family as as_family
 from .formula import MultivariateFormula, as_bayes_formula
 from .formula.available import refuse_unavailable
@@ -206,7 +207,9 @@ def brm(
             laplace=settings.algorithm == "laplace",
         )
 
-    stored, spec = io.reusable(file, file_refit, specified, functions, settings.algorithm)
+    stored, spec = io.reusable(
+        file, file_refit, specified, functions, _custom_families(formula, family), settings.algorithm
+    )
     if stored is not None:
         return stored
     spec = spec or specified()
@@ -241,6 +244,14 @@ def brm(
             )
             warnings.warn(text, BayesmlmWarning, stacklevel=2)
     return fit
+
+
+def _custom_families(formula: Any, family: Any) -> list[Family]:
+    """The families made by `custom_family` that a model's family is or consists of: a file does not hold them."""
+    chosen = family if family is not None else getattr(formula, "family", None)
+    if not isinstance(chosen, Family):
+        return []
+    return [one for one in (chosen, *chosen.components) if "custom" in one.options]
 
 
 def _nothing_to_approximate(spec: ModelSpec) -> str:

@@ -63,8 +63,11 @@ def save(fit: BayesFit, path: Any) -> None:
         raise
 
 
-def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -> BayesFit:
-    """Read a fit that `BayesFit.save` wrote. ``functions``: those that its formula calls, as given to `brm`.
+def load(
+    path: Any, functions: Mapping[str, Callable[..., Any]] | None = None, families: Any = None
+) -> BayesFit:
+    """Read a fit that `BayesFit.save` wrote. ``functions``: those that its formula calls, as given to `brm`;
+    ``families``: one or more families made by `custom_family` that its family consists of.
 
     Raises `BayesmlmError` when the file is not a saved fit, or of a later format.
     """
@@ -97,9 +100,8 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
     frame = _read_frame(tree[FRAME_GROUP].to_dataset())
     del tree[FRAME_GROUP]
     contrasts = _decode(about["contrasts"])
-    design = prepare(
-        about["formula"], frame, Family.from_json(about["family"]), functions=functions, contrasts=contrasts
-    )
+    family = Family.from_json(about["family"], families)
+    design = prepare(about["formula"], frame, family, functions=functions, contrasts=contrasts)
     # Fits that were saved before effects were integrated out were sampled without.
     marginalize = about.get("marginalize", False)
     parameterisation = about.get("parameterisation", "auto")
@@ -135,14 +137,19 @@ def load(path: Any, functions: Mapping[str, Callable[..., Any]] | None = None) -
 
 
 def reusable(
-    file: str | Path | None, refit: str, spec: Callable[[], ModelSpec], functions: Any, algorithm: str
+    file: str | Path | None,
+    refit: str,
+    spec: Callable[[], ModelSpec],
+    functions: Any,
+    families: Any,
+    algorithm: str,
 ) -> tuple[BayesFit | None, ModelSpec | None]:
     """The fit stored in ``file`` when ``file_refit`` lets it be used again, and the specification if it was made."""
     if refit not in ("never", "on_change", "always"):
         raise BayesmlmError(f'file_refit must be "never", "on_change" or "always", not {refit!r}')
     if file is None or refit == "always" or not with_suffix(file).exists():
         return None, None
-    stored = load(file, functions)
+    stored = load(file, functions, families)
     if refit == "never":
         return stored, None
     now = spec()
@@ -239,6 +246,8 @@ def _frame_group(fit: BayesFit) -> xr.Dataset:
             about = {"kind": "numeric", "integer": int(column.integer), "logical": int(column.logical)}
             dims = ("row", f"{key}_part")[: column.values.ndim]
             variables[key] = (dims, column.values, {"name": name, **about})
+            if column.columns is not None:
+                variables[f"{key}_columns"] = ((f"{key}_part",), np.array(column.columns, dtype=object))
     return xr.Dataset(variables)
 
 
@@ -252,5 +261,7 @@ def _read_frame(dataset: xr.Dataset) -> Frame:
             columns[about["name"]] = Factor(codes, levels, bool(about["ordered"]), text=bool(about["text"]))
         elif about.get("kind") == "numeric":
             values = variable.to_numpy().astype(np.float64)
-            columns[about["name"]] = Numeric(values, bool(about["integer"]), bool(about["logical"]))
+            names = dataset.get(f"{key}_columns")
+            parts = None if names is None else tuple(str(part) for part in names.to_numpy())
+            columns[about["name"]] = Numeric(values, bool(about["integer"]), bool(about["logical"]), parts)
     return Frame.from_columns(columns)

@@ -113,11 +113,13 @@ def bayes_cases() -> list[Case]:
     seed = "mathach ~ meanses + sector*ses_cmc + (ses_cmc | id)"
     all_schools = "mathach ~ meanses + sector*ses + (ses | id)"
     epilepsy = "count ~ zAge + zBase * Trt + (1 | patient) + (1 | obs)"
+    inhaler = "rating ~ treat + period + carry + (1 | subject)"
     some = ("bayesmlm", "brms", "bambi+nutpie")
     return [
         Case("hsbsub", "bayes", seed, "hsbsub", BAYESIANS, quick=True),
         Case("hsball", "bayes", all_schools, "hsball", some),
         Case("epilepsy", "bayes", epilepsy, "epilepsy", some, family="poisson"),
+        Case("inhaler", "bayes", inhaler, "inhaler", ("bayesmlm", "brms"), family="cumulative"),
         *sweep("bayes", ("bayesmlm",), 300, rows=(10**4, 10**5, 10**6), groups=(10, 100, 1000)),
     ]
 

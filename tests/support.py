@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,15 @@ from bayesmlm.datasets.loader import read_dataset
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["local_data", "reference"]
+__all__ = ["local_data", "reference", "with_slow"]
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
+
+
+def with_slow(names: Iterable[str], *slow: str) -> list[Any]:
+    """The names as values of a parameter, those that are ``slow`` left to `make validate`."""
+    return [pytest.param(name, marks=pytest.mark.validate) if name in slow else name for name in names]
 
 
 @cache

@@ -8,12 +8,22 @@ from typing import Any
 from . import common
 from .base import Family
 from .common import guarded, shape_of
+from .differentiation import elementwise_gradients
 from .lazy import jnp, jsp, lax, random
 from .links import LINKS
-from .special import incomplete_beta, log_rising, times
+from .special import log_add, log_rising, times
 from .support import Support
+from .tails import log_incomplete_beta
 
-__all__ = ["BERNOULLI", "BETA_BINOMIAL", "BINOMIAL", "log_binomial", "log_binomial_zero"]
+__all__ = [
+    "BERNOULLI",
+    "BETA_BINOMIAL",
+    "BINOMIAL",
+    "log_beta_binomial",
+    "log_beta_binomial_zero",
+    "log_binomial",
+    "log_binomial_zero",
+]
 
 Array = Any
 Values = Mapping[str, Array]
@@ -50,7 +60,7 @@ BERNOULLI = Family(
     mean=lambda p, extra: p["mu"],
     variance=lambda p, extra: p["mu"] * (1 - p["mu"]),
     cdf=_bernoulli_cdf,
-    factor_response=True,
+    response="binary",
 )
 
 
@@ -89,11 +99,19 @@ def _binomial_sample(key: Array, p: Values, extra: Values) -> Array:
     return _draw(key, p["mu"], p, extra)
 
 
-def _binomial_cdf(y: Array, p: Values, extra: Values) -> Array:
-    n, count = extra["trials"], jnp.floor(jnp.maximum(y, 0.0))
-    inside = jnp.where(count < n, count, 0.0)
-    probability = incomplete_beta(jnp.maximum(n - inside, 1.0), inside + 1, 1 - p["mu"])
-    return jnp.where(y < 0, 0.0, jnp.where(count < n, probability, 1.0))
+def _binomial_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+    n, count = extra["trials"], jnp.floor(y)
+    inside = (count >= 0) & (count < n)
+    failures = jnp.where(inside, n - count, 1.0)
+    upper, lower = log_incomplete_beta(jnp.where(inside, count, 0.0) + 1, failures, p["mu"])
+    return _within_trials(inside, y, lower, upper)
+
+
+def _within_trials(inside: Array, y: Array, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Both log tails: below 0 and from the number of trials on nothing is uncertain."""
+    below = y < 0
+    ends = jnp.where(below, -jnp.inf, 0.0), jnp.where(below, 0.0, -jnp.inf)
+    return jnp.where(inside, lower, ends[0]), jnp.where(inside, upper, ends[1])
 
 
 BINOMIAL = Family(
@@ -108,20 +126,35 @@ BINOMIAL = Family(
     sample=_binomial_sample,
     mean=lambda p, extra: p["mu"] * extra["trials"],
     variance=lambda p, extra: p["mu"] * (1 - p["mu"]) * extra["trials"],
-    cdf=_binomial_cdf,
+    log_tails=_binomial_tails,
     additions=_ADDITIONS,
     required_additions=_TRIALS,
 )
 
 
-def _beta_binomial_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
-    """log of B(y + a, n - y + b) / B(a, b) with a = mu phi, b = (1 - mu) phi."""
-    record, eta, n, phi = LINKS[link], p["eta"], extra["trials"], p["phi"]
-    log_phi = jnp.log(phi)
-    log_a, log_b = log_phi + record.log_mu(eta), log_phi + record.log_complement(eta)
+def _log_shares(p: Values, link: str) -> tuple[Array, Array, Array]:
+    """Logarithms of the beta distribution's shapes mu phi and (1 - mu) phi, and of phi."""
+    log_phi = jnp.log(p["phi"])
+    return log_phi + LINKS[link].log_mu(p["eta"]), log_phi + LINKS[link].log_complement(p["eta"]), log_phi
+
+
+def log_beta_binomial(y: Array, p: Values, extra: Values, link: str) -> Array:
+    """log of B(y + a, n - y + b) / B(a, b) with a = mu phi, b = (1 - mu) phi, without a guard for mu outside 0 to
+    1."""
+    (log_a, log_b, log_phi), n = _log_shares(p, link), extra["trials"]
     successes = log_rising(jnp.exp(log_a), log_a, y)
     failures = log_rising(jnp.exp(log_b), log_b, n - y)
-    return guarded(successes + failures - log_rising(phi, log_phi, n), eta, link, 0.0, 1.0, closed=False)
+    return successes + failures - log_rising(p["phi"], log_phi, n)
+
+
+def log_beta_binomial_zero(p: Values, extra: Values, link: str) -> Array:
+    """log of the probability of no success."""
+    (_, log_b, log_phi), n = _log_shares(p, link), extra["trials"]
+    return log_rising(jnp.exp(log_b), log_b, n) - log_rising(p["phi"], log_phi, n)
+
+
+def _beta_binomial_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
+    return guarded(log_beta_binomial(y, p, extra, link), p["eta"], link, 0.0, 1.0, closed=False)
 
 
 def _beta_binomial_sample(key: Array, p: Values, extra: Values) -> Array:
@@ -131,22 +164,33 @@ def _beta_binomial_sample(key: Array, p: Values, extra: Values) -> Array:
     return _draw(key_count, random.beta(key_probability, a, b, shape), p, extra)
 
 
-def _beta_binomial_cdf(y: Array, p: Values, extra: Values) -> Array:
-    """The sum of the probabilities of 0 to y, each from the one before: P(k + 1) / P(k) is a ratio of products."""
-    n, a, b = extra["trials"], p["mu"] * p["phi"], (1 - p["mu"]) * p["phi"]
-    last = jnp.minimum(jnp.floor(y), n)
-    shape = jnp.broadcast_shapes(jnp.shape(last), shape_of(p))
-    first = log_rising(b, jnp.log(b), n) - log_rising(p["phi"], jnp.log(p["phi"]), n)
+def _beta_binomial_sums(last: Array, n: Array, log_a: Array, log_b: Array) -> tuple[Array, Array]:
+    """Logarithms of the sums of the probabilities of 0 to ``last`` and from there to n, each probability from the one
+    before: P(k + 1) / P(k) is a ratio of products."""
+    a, b = jnp.exp(log_a), jnp.exp(log_b)
+    first = log_rising(b, log_b, n) - log_rising(a + b, jnp.log(a + b), n)
 
-    def add(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        total, log_probability = state
-        total = total + jnp.where(k <= last, jnp.exp(log_probability), 0.0)
-        odds = (n - k) / (k + 1) * (k + a) / (jnp.maximum(n - k - 1, 0.0) + b)
-        return total, log_probability + jnp.log(odds)
+    def add(k: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        lower, upper, term = state
+        lower = log_add(lower, jnp.where(k <= last, term, -jnp.inf))
+        upper = log_add(upper, jnp.where((k > last) & (k <= n), term, -jnp.inf))
+        more = k < n
+        left = jnp.where(more, n - k, 1.0)
+        step = jnp.log(left / (k + 1)) + jnp.log(k + a) - jnp.log(left - 1 + b)
+        return lower, upper, term + jnp.where(more, step, 0.0)
 
-    start = jnp.zeros(shape), jnp.broadcast_to(first, shape)
-    count = jnp.max(jnp.maximum(last, -1.0)).astype(int) + 1
-    return jnp.where(last >= n, 1.0, lax.fori_loop(0, count, add, start)[0])
+    nothing = jnp.full_like(first, -jnp.inf)
+    lower, upper, _ = lax.fori_loop(0, jnp.max(n).astype(int) + 1, add, (nothing, nothing, first))
+    return lower, upper
+
+
+def _beta_binomial_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+    n, count = extra["trials"], jnp.floor(y)
+    inside = (count >= 0) & (count < n)
+    log_a, log_b = (jnp.log(jnp.maximum(share * p["phi"], 1e-300)) for share in (p["mu"], 1 - p["mu"]))
+    arrays = (jnp.where(inside, count, 0.0), jnp.where(inside, n, 1.0), log_a, log_b)
+    sums = elementwise_gradients(_beta_binomial_sums, constants=2)
+    return _within_trials(inside, y, *sums(*jnp.broadcast_arrays(*(x * 1.0 for x in arrays))))
 
 
 BETA_BINOMIAL = Family(
@@ -163,7 +207,7 @@ BETA_BINOMIAL = Family(
     variance=lambda p, extra: (
         p["mu"] * (1 - p["mu"]) * extra["trials"] * (p["phi"] + extra["trials"]) / (p["phi"] + 1)
     ),
-    cdf=_beta_binomial_cdf,
+    log_tails=_beta_binomial_tails,
     additions=_ADDITIONS,
     required_additions=_TRIALS,
 )

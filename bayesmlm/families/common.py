@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
+
+import numpy as np
 
 from .base import DistributionalParameter
 from .lazy import jnp, jsp, lax, random
-from .links import LINKS
+from .links import LINKS, numpy_of
 
 __all__ = [
+    "COI",
     "COUNT",
     "HU",
     "INVERSE_SQUARE",
@@ -23,11 +27,14 @@ __all__ = [
     "SHAPE",
     "SIGMA",
     "ZI",
+    "ZOI",
+    "draw_log_gamma",
     "draw_poisson",
     "guarded",
     "log_density_of_normal",
     "log_odds_pair",
     "mu",
+    "on_numpy",
     "shape_of",
 ]
 
@@ -72,6 +79,8 @@ def _zero_probability(name: str) -> DistributionalParameter:
 
 ZI = _zero_probability("zi")
 HU = _zero_probability("hu")
+ZOI = _zero_probability("zoi")
+COI = _zero_probability("coi")
 
 
 def mu(
@@ -119,6 +128,32 @@ def shape_of(*values: Mapping[str, Array]) -> tuple[int, ...]:
     return tuple(jnp.broadcast_shapes(*(jnp.shape(a) for a in arrays)))
 
 
+def draw_log_gamma(key: Array, shape: Array) -> Array:
+    """Logarithms of gamma variables with scale 1, one for each element of ``shape`` > 0, which may be tiny.
+
+    By rejection from a cubed normal variable, all elements at once: Marsaglia and Tsang (2000), ACM Transactions on
+    Mathematical Software 26(3); below a shape of one, a gamma variable of shape + 1 times U^(1 / shape).
+    """
+    key, key_power = random.split(key)
+    boost = jnp.where(shape < 1, jnp.log1p(-random.uniform(key_power, shape.shape, shape.dtype)) / shape, 0.0)
+    d = jnp.where(shape < 1, shape + 1, shape) - 1 / 3
+    c = 1 / (3 * jnp.sqrt(d))
+
+    def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        key, log_cube, done = state
+        key, key_x, key_u = random.split(key, 3)
+        x = random.normal(key_x, d.shape, d.dtype)
+        root = 1 + c * x
+        log_v = 3 * jnp.log(jnp.where(root > 0, root, 1.0))
+        log_u = jnp.log1p(-random.uniform(key_u, d.shape, d.dtype))
+        accept = (root > 0) & (log_u < 0.5 * x * x + d * (1 - jnp.exp(log_v) + log_v))
+        return key, jnp.where(accept & ~done, log_v, log_cube), done | accept
+
+    start = (key, jnp.zeros_like(d), jnp.zeros(d.shape, dtype=bool))
+    _, log_v, _ = lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)
+    return jnp.log(d) + log_v + boost
+
+
 def draw_poisson(key: Array, mean: Array) -> Array:
     """Poisson variables, float64, one for each element of ``mean``.
 
@@ -150,3 +185,18 @@ def draw_poisson(key: Array, mean: Array) -> Array:
     start = (key_large, jnp.zeros_like(m), mean < 10)
     _, large, _ = lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)
     return jnp.where(mean < 10, small, large)
+
+
+def on_numpy(function: Callable[[Values, Values], Array]) -> Callable[[Values, Values], Array]:
+    """``function(parameters, extra)``, written with JAX, that also takes NumPy arrays and then returns one."""
+
+    @wraps(function)
+    def either(p: Values, extra: Values) -> Array:
+        if any(numpy_of(value) is not np for value in p.values()):
+            return function(p, extra)
+        from ..inference.x64 import x64
+
+        with x64():
+            return np.asarray(function(p, extra), dtype=np.float64)
+
+    return either

@@ -23,11 +23,13 @@ from .special import (
     student_t_cdf,
 )
 from .support import Support
+from .tails import log_incomplete_beta, log_incomplete_gamma, log_student_tails
 
-__all__ = ["BETA", "GAMMA", "GAUSSIAN", "LOGNORMAL", "STUDENT"]
+__all__ = ["BETA", "GAMMA", "GAUSSIAN", "LOGNORMAL", "STUDENT", "log_beta"]
 
 Array = Any
 Values = Mapping[str, Array]
+Tails = tuple[Array, Array]
 
 _CENSORED = frozenset({"cens", "trunc", "mi"})
 
@@ -48,6 +50,19 @@ def _gaussian_cdf(y: Array, p: Values, extra: Values) -> Array:
     return jsp.ndtr((y - p["mu"]) / p["sigma"])
 
 
+def _normal_tails(z: Array) -> Tails:
+    log_cdf = LINKS["probit"].log_mu
+    return log_cdf(z), log_cdf(-z)
+
+
+def _gaussian_tails(y: Array, p: Values, extra: Values) -> Tails:
+    return _normal_tails((y - p["mu"]) / p["sigma"])
+
+
+def _gaussian_quantile(probability: Array, p: Values, extra: Values) -> Array:
+    return p["mu"] + p["sigma"] * jsp.ndtri(probability)
+
+
 GAUSSIAN = Family(
     name="gaussian",
     code="Normal(mu, sigma)",
@@ -59,6 +74,8 @@ GAUSSIAN = Family(
     mean=_mu,
     variance=lambda p, extra: p["sigma"] ** 2 + 0.0 * p["mu"],
     cdf=_gaussian_cdf,
+    log_tails=_gaussian_tails,
+    quantile=_gaussian_quantile,
     additions=_CENSORED | {"se"},
 )
 
@@ -76,6 +93,10 @@ def _student_sample(key: Array, p: Values, extra: Values) -> Array:
 
 def _student_cdf(y: Array, p: Values, extra: Values) -> Array:
     return student_t_cdf((y - p["mu"]) / p["sigma"], p["nu"])
+
+
+def _student_tails(y: Array, p: Values, extra: Values) -> Tails:
+    return log_student_tails((y - p["mu"]) / p["sigma"], p["nu"])
 
 
 def _student_variance(p: Values, extra: Values) -> Array:
@@ -97,6 +118,7 @@ STUDENT = Family(
     mean=_mu,
     variance=_student_variance,
     cdf=_student_cdf,
+    log_tails=_student_tails,
     additions=_CENSORED | {"se"},
 )
 
@@ -124,6 +146,16 @@ def _lognormal_cdf(y: Array, p: Values, extra: Values) -> Array:
     return jnp.where(positive, jsp.ndtr(z), 0.0)
 
 
+def _lognormal_tails(y: Array, p: Values, extra: Values) -> Tails:
+    positive = y > 0
+    lower, upper = _normal_tails((jnp.log(jnp.where(positive, y, 1.0)) - p["mu"]) / p["sigma"])
+    return jnp.where(positive, lower, -jnp.inf), jnp.where(positive, upper, 0.0)
+
+
+def _lognormal_quantile(probability: Array, p: Values, extra: Values) -> Array:
+    return jnp.exp(_gaussian_quantile(probability, p, extra))
+
+
 LOGNORMAL = Family(
     name="lognormal",
     code="LogNormal(mu, sigma)",
@@ -132,7 +164,7 @@ LOGNORMAL = Family(
     support=Support(
         lower=0.0,
         closed=False,
-        advice="Zeros need a model of their own (`hurdle_lognormal`, not available yet); "
+        advice="Zeros need a model of their own (`hurdle_lognormal`); "
         "for values of both signs use `gaussian` or `student`.",
     ),
     log_kernel=_lognormal_kernel,
@@ -141,6 +173,8 @@ LOGNORMAL = Family(
     mean=_lognormal_mean,
     variance=_lognormal_variance,
     cdf=_lognormal_cdf,
+    log_tails=_lognormal_tails,
+    quantile=_lognormal_quantile,
     additions=_CENSORED,
     logscale=True,
 )
@@ -163,6 +197,10 @@ def _gamma_cdf(y: Array, p: Values, extra: Values) -> Array:
     return incomplete_gamma(p["shape"], scaled)[0]
 
 
+def _gamma_tails(y: Array, p: Values, extra: Values) -> Tails:
+    return log_incomplete_gamma(p["shape"], y * (p["shape"] / p["mu"]))
+
+
 GAMMA = Family(
     name="gamma",
     code="Gamma(shape, shape / mu)",
@@ -171,7 +209,7 @@ GAMMA = Family(
     support=Support(
         lower=0.0,
         closed=False,
-        advice="Zeros need a model of their own (`hurdle_gamma`, not available yet); "
+        advice="Zeros need a model of their own (`hurdle_gamma`); "
         "for values of both signs use `gaussian` or `student`.",
     ),
     log_kernel=_gamma_kernel,
@@ -180,13 +218,15 @@ GAMMA = Family(
     mean=_mu,
     variance=lambda p, extra: p["mu"] ** 2 / p["shape"],
     cdf=_gamma_cdf,
+    log_tails=_gamma_tails,
     additions=_CENSORED,
 )
 
 
-def _beta_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
-    """With a = mu phi and b = (1 - mu) phi: minus phi times a Kullback-Leibler divergence, and remainders of
-    Stirling's formula. So neither a large phi nor a mu near 0 or 1 loses digits."""
+def log_beta(y: Array, p: Values, extra: Values, link: str) -> Array:
+    """log of y^a (1 - y)^b / B(a, b) with a = mu phi and b = (1 - mu) phi, without a guard for mu outside 0 to 1:
+    minus phi times a Kullback-Leibler divergence, and remainders of Stirling's formula. So neither a large phi nor a
+    mu near 0 or 1 loses digits."""
     phi, eta = p["phi"], p["eta"]
     log_phi = jnp.log(phi)
     log_mu, log_complement = LINKS[link].log_mu(eta), LINKS[link].log_complement(eta)
@@ -196,8 +236,11 @@ def _beta_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
         - stirling_remainder(a, log_phi + log_mu)
         - stirling_remainder(b, log_phi + log_complement)
     )
-    value = a * (jnp.log(y) - log_mu) + b * (jnp.log1p(-y) - log_complement) + remainders
-    return guarded(value, eta, link, 0.0, 1.0, closed=False)
+    return a * (jnp.log(y) - log_mu) + b * (jnp.log1p(-y) - log_complement) + remainders
+
+
+def _beta_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
+    return guarded(log_beta(y, p, extra, link), p["eta"], link, 0.0, 1.0, closed=False)
 
 
 def _beta_sample(key: Array, p: Values, extra: Values) -> Array:
@@ -206,6 +249,10 @@ def _beta_sample(key: Array, p: Values, extra: Values) -> Array:
 
 def _beta_cdf(y: Array, p: Values, extra: Values) -> Array:
     return incomplete_beta(p["mu"] * p["phi"], (1 - p["mu"]) * p["phi"], jnp.clip(y, 0.0, 1.0))
+
+
+def _beta_tails(y: Array, p: Values, extra: Values) -> Tails:
+    return log_incomplete_beta(p["mu"] * p["phi"], (1 - p["mu"]) * p["phi"], y)
 
 
 BETA = Family(
@@ -218,7 +265,7 @@ BETA = Family(
         lower=0.0,
         upper=1.0,
         closed=False,
-        advice="Zeros and ones need a model of their own (`zero_one_inflated_beta`, not available yet); "
+        advice="Zeros need `zero_inflated_beta`; zeros and ones `zero_one_inflated_beta`, `ordered_beta` or `xbeta`; "
         "percentages must be divided by 100.",
     ),
     log_kernel=_beta_kernel,
@@ -227,5 +274,6 @@ BETA = Family(
     mean=_mu,
     variance=lambda p, extra: p["mu"] * (1 - p["mu"]) / (1 + p["phi"]),
     cdf=_beta_cdf,
+    log_tails=_beta_tails,
     additions=_CENSORED,
 )

@@ -1,8 +1,8 @@
-"""Families of counts without an upper limit: poisson, negbinomial, nbinom1, geometric."""
+"""Families of counts without an upper limit: poisson, negbinomial, negbinomial2, nbinom1, geometric."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,22 @@ from .base import Family
 from .common import draw_poisson, guarded, shape_of
 from .lazy import jnp, jsp, random
 from .links import LINKS
-from .special import incomplete_beta, incomplete_gamma, log_gamma_ratio, log_rising, times
+from .special import log_gamma_ratio, log_rising, times
 from .support import Support
+from .tails import log1m_exp, log_incomplete_beta, log_incomplete_gamma
 
 __all__ = [
     "COUNTS",
     "GEOMETRIC",
     "NBINOM1",
     "NEGBINOMIAL",
+    "NEGBINOMIAL2",
     "POISSON",
     "log_negbinomial",
     "log_negbinomial_hazard",
     "log_poisson",
     "log_poisson_hazard",
+    "tails_at_count",
 ]
 
 Array = Any
@@ -49,8 +52,17 @@ def _minus_log_factorial(y: Array, extra: Values) -> Array:
     return -jsp.gammaln(y + 1)
 
 
-def _at_counts(y: Array, probability_at: Array) -> Array:
-    return jnp.where(y < 0, 0.0, probability_at)
+# Counts are whole numbers up to 2^53 = 9e15; beyond this one its tails are meant.
+_LARGEST_COUNT = 1e15
+
+
+def tails_at_count(y: Array, tails: Callable[[Array], tuple[Array, Array]]) -> tuple[Array, Array]:
+    """log P(Y <= y) and log P(Y > y) of a count at any real y, from ``tails`` at whole numbers of at least 0."""
+    inside = (y >= 0) & (y < jnp.inf)
+    lower, upper = tails(jnp.floor(jnp.where(inside, jnp.minimum(y, _LARGEST_COUNT), 0.0)))
+    below = y < 0
+    ends = jnp.where(below, -jnp.inf, 0.0), jnp.where(below, 0.0, -jnp.inf)
+    return jnp.where(inside, lower, ends[0]), jnp.where(inside, upper, ends[1])
 
 
 def log_poisson(y: Array, p: Values, extra: Values, link: str) -> Array:
@@ -72,8 +84,12 @@ def _poisson_sample(key: Array, p: Values, extra: Values) -> Array:
     return draw_poisson(key, jnp.broadcast_to(p["mu"], shape_of(p)))
 
 
-def _poisson_cdf(y: Array, p: Values, extra: Values) -> Array:
-    return _at_counts(y, incomplete_gamma(jnp.floor(jnp.maximum(y, 0.0)) + 1, p["mu"])[1])
+def _poisson_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+    def at(count: Array) -> tuple[Array, Array]:
+        upper, lower = log_incomplete_gamma(count + 1, p["mu"])
+        return lower, upper
+
+    return tails_at_count(y, at)
 
 
 POISSON = Family(
@@ -87,7 +103,7 @@ POISSON = Family(
     sample=_poisson_sample,
     mean=lambda p, extra: p["mu"],
     variance=lambda p, extra: p["mu"],
-    cdf=_poisson_cdf,
+    log_tails=_poisson_tails,
     additions=_ADDITIONS,
 )
 
@@ -117,17 +133,22 @@ def _draw(key: Array, size: Array, scale: Array, shape: tuple[int, ...]) -> Arra
     return draw_poisson(key_count, mean)
 
 
-def _cumulated(y: Array, size: Array, zero: Array) -> Array:
-    """P(Y <= y) of the number of failures before ``size`` successes of probability ``zero``."""
-    return _at_counts(y, incomplete_beta(size, jnp.floor(jnp.maximum(y, 0.0)) + 1, zero))
+def _tails(y: Array, size: Array, scale: Array) -> tuple[Array, Array]:
+    """log P(Y <= y) and log P(Y > y) of a Poisson variable whose mean is a gamma variable of shape ``size`` and this
+    scale: the number of failures of probability scale / (1 + scale) before ``size`` successes."""
+
+    def at(count: Array) -> tuple[Array, Array]:
+        return log_incomplete_beta(size, count + 1, 1 / (1 + scale), scale / (1 + scale))
+
+    return tails_at_count(y, at)
 
 
 def _negbinomial_sample(key: Array, p: Values, extra: Values) -> Array:
     return _draw(key, p["shape"], p["mu"] / p["shape"], shape_of(p))
 
 
-def _negbinomial_cdf(y: Array, p: Values, extra: Values) -> Array:
-    return _cumulated(y, p["shape"], p["shape"] / (p["shape"] + p["mu"]))
+def _negbinomial_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+    return _tails(y, p["shape"], p["mu"] / p["shape"])
 
 
 NEGBINOMIAL = Family(
@@ -141,7 +162,7 @@ NEGBINOMIAL = Family(
     sample=_negbinomial_sample,
     mean=lambda p, extra: p["mu"],
     variance=lambda p, extra: p["mu"] + p["mu"] ** 2 / p["shape"],
-    cdf=_negbinomial_cdf,
+    log_tails=_negbinomial_tails,
     additions=_ADDITIONS,
 )
 
@@ -167,16 +188,40 @@ NBINOM1 = Family(
     sample=lambda key, p, extra: _draw(key, p["mu"] / p["phi"], p["phi"], shape_of(p)),
     mean=lambda p, extra: p["mu"],
     variance=lambda p, extra: p["mu"] * (1 + p["phi"]),
-    cdf=lambda y, p, extra: _cumulated(y, p["mu"] / p["phi"], 1 / (1 + p["phi"])),
+    log_tails=lambda y, p, extra: _tails(y, p["mu"] / p["phi"], p["phi"]),
     additions=_ADDITIONS,
 )
 
 
+def _geometric_shape(extra: Values) -> Array:
+    """The sum of geometric counts over an exposure ``rate`` is negative binomial with that shape."""
+    return extra.get("rate", 1.0)
+
+
 def _geometric_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
     """log of mu^y / (1 + mu)^(y + 1)."""
+    if "rate" in extra:
+        return _negbinomial_kernel(y, {**p, "shape": extra["rate"]}, extra, link)
     log_mu = LINKS[link].log_mu(p["eta"])
     value = -_log1p_exp(log_mu) - times(y, _log1p_exp(-log_mu))
     return guarded(value, p["eta"], link, 0.0, np.inf)
+
+
+def _geometric_sample(key: Array, p: Values, extra: Values) -> Array:
+    exposure = {"rate": extra["rate"]} if "rate" in extra else {}
+    size = jnp.asarray(_geometric_shape(extra))
+    return _draw(key, size, p["mu"] / size, shape_of(p, exposure))
+
+
+def _geometric_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+    if "rate" in extra:
+        return _negbinomial_tails(y, {**p, "shape": extra["rate"]}, extra)
+
+    def at(count: Array) -> tuple[Array, Array]:
+        upper = (count + 1) * -jnp.log1p(1 / jnp.maximum(p["mu"], 1e-300))
+        return log1m_exp(upper), upper
+
+    return tails_at_count(y, at)
 
 
 GEOMETRIC = Family(
@@ -186,9 +231,32 @@ GEOMETRIC = Family(
     parameters=(_MU,),
     support=COUNTS,
     log_kernel=_geometric_kernel,
-    sample=lambda key, p, extra: _draw(key, jnp.ones(()), p["mu"], shape_of(p)),
+    log_base_measure=lambda y, extra: (
+        _minus_log_factorial(y, extra) if "rate" in extra else jnp.zeros_like(y)
+    ),
+    sample=_geometric_sample,
     mean=lambda p, extra: p["mu"],
-    variance=lambda p, extra: p["mu"] + p["mu"] ** 2,
-    cdf=lambda y, p, extra: _cumulated(y, jnp.ones(()), 1 / (1 + p["mu"])),
+    variance=lambda p, extra: p["mu"] + p["mu"] ** 2 / _geometric_shape(extra),
+    log_tails=_geometric_tails,
+    additions=_ADDITIONS,
+)
+
+
+def _with_shape(p: Values) -> Values:
+    return {**p, "shape": 1 / p["sigma"]}
+
+
+NEGBINOMIAL2 = Family(
+    name="negbinomial2",
+    code="NegativeBinomial2(mu, 1 / sigma)",
+    description="`negbinomial` with shape 1 / sigma; variance mu + sigma mu²",
+    parameters=(_MU, common.SIGMA),
+    support=COUNTS,
+    log_kernel=lambda y, p, extra, link: _negbinomial_kernel(y, _with_shape(p), extra, link),
+    log_base_measure=_minus_log_factorial,
+    sample=lambda key, p, extra: _draw(key, 1 / p["sigma"], p["mu"] * p["sigma"], shape_of(p)),
+    mean=lambda p, extra: p["mu"],
+    variance=lambda p, extra: p["mu"] + p["sigma"] * p["mu"] ** 2,
+    log_tails=lambda y, p, extra: _tails(y, 1 / p["sigma"], p["mu"] * p["sigma"]),
     additions=_ADDITIONS,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["LazyModule", "jnp", "jsp", "lax", "random"]
+__all__ = ["LazyModule", "jax", "jnp", "jsp", "lax", "random"]
 
 
 class LazyModule:
@@ -22,6 +22,7 @@ class LazyModule:
         return getattr(import_module(self._name), attribute)
 
 
+jax = LazyModule("jax")
 jnp = LazyModule("jax.numpy")
 jsp = LazyModule("jax.scipy.special")
 lax = LazyModule("jax.lax")

@@ -259,6 +259,7 @@ LINKS: dict[str, Link] = {
             _log1m_inverse_softit,
         ),
         Link("logm1", lambda mu: _log(mu - 1.0), lambda x: 1.0 + _exp(x), (1.0, inf)),
+        Link("logitm1", lambda mu: _logit(mu - 1.0), lambda x: 1.0 + _sigmoid(x), (1.0, 2.0)),
         Link("log1p", lambda mu: numpy_of(mu).log1p(mu), lambda x: numpy_of(x).expm1(x), (-1.0, inf)),
         Link("tan_half", lambda mu: numpy_of(mu).tan(mu / 2), lambda x: 2 * numpy_of(x).arctan(x), (-pi, pi)),
         Link(
@@ -270,15 +271,20 @@ LINKS: dict[str, Link] = {
         ),
     )
 }
-"""Every link of brms by name."""
+"""Every link of brms by name, and logitm1 for numbers between 1 and 2."""
 
 
 def natural_parameters(etas: Mapping[str, Array], links: Mapping[str, str]) -> dict[str, Array]:
-    """What a family's functions take, from linear predictors by parameter (mu among them) and their links.
+    """What a family's functions take, from linear predictors by parameter and their links.
 
-    Each parameter on its natural scale; mu's linear predictor as ``eta``; and for any other parameter with a logit
-    link its linear predictor as ``logit_<name>``, since 1 - zi has no digits left when zi is rounded to 1.
+    Each parameter on its natural scale; mu's linear predictor as ``eta``, those of mu1, muB, ... of families with
+    several as ``eta_mu1``, ``eta_muB``; and for any other parameter with a logit link its linear predictor as
+    ``logit_<name>``, since 1 - zi has no digits left when zi is rounded to 1.
     """
     natural = {name: LINKS[links[name]].inverse(eta) for name, eta in etas.items()}
-    logits = {f"logit_{name}": eta for name, eta in etas.items() if name != "mu" and links[name] == "logit"}
-    return {**natural, **logits, "eta": etas["mu"]}
+    for name, eta in etas.items():
+        if name.startswith("mu"):
+            natural["eta" if name == "mu" else f"eta_{name}"] = eta
+        elif links[name] == "logit":
+            natural[f"logit_{name}"] = eta
+    return natural

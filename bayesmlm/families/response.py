@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.columns import Column, Factor, Numeric
-from ..errors import DataError, NewDataError
+from ..data.columns import Column, Factor
+from ..errors import DataError
 from .base import Family
+from .category_response import code_category, code_columns
+from .coded_levels import Coded, code_levels, number_text, refuse_matrix, shown_levels
+from .ordinal_response import code_ordinal
 
 __all__ = ["addition_problem", "code_response"]
 
@@ -19,25 +22,25 @@ ALWAYS_ACCEPTED = frozenset({"weights", "subset", "index"})
 def code_response(
     family: Family, column: Column, name: str, levels: tuple[str, ...] = ()
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """The response as float64 numbers of shape (n,), NaN where missing, and the names of its two levels.
+    """The response as float64 numbers, NaN where missing, and the names of its levels or categories.
 
-    A family that takes factors (bernoulli) codes any two distinct values as 0 and 1, in level order; the
-    names are then given back, to be passed as ``levels`` when new data are coded. Other families give ``()``.
+    (n,), or (columns, n) of a family whose response has several columns. bernoulli codes any two distinct values as 0
+    and 1, in level order. The names are to be passed as ``levels`` when new data are coded; none of plain numbers.
     ``name`` is the response in messages. Whether the numbers are in the family's support is for
     `Family.check`.
 
     Raises `DataError` for text or a factor where numbers are needed, a matrix, or more than two values, and
     `NewDataError` for a value that is not among ``levels``.
     """
-    if isinstance(column, Numeric) and column.values.ndim != 1:
-        raise DataError(f"the response `{name}` has {column.values.shape[1]} columns; it must be one")
-    if family.factor_response:
-        known = levels or binary_levels(family, column, name)
-        return _code(column, known, name), known
+    return CODINGS[family.response](family, column, name, levels)
+
+
+def _code_number(family: Family, column: Column, name: str, levels: tuple[str, ...]) -> Coded:
+    refuse_matrix(column, name)
     if isinstance(column, Factor):
         raise DataError(
             f"the family `{family.name}` needs numbers, but the response `{name}` is text or a factor "
-            f"with levels {_shown(column.levels)}; use `bernoulli` for two levels, or convert it to numbers"
+            f"with levels {shown_levels(column.levels)}; use `bernoulli` for two levels, or convert it to numbers"
         )
     if column.logical:
         raise DataError(
@@ -45,6 +48,23 @@ def code_response(
             "use `bernoulli`"
         )
     return column.values, ()
+
+
+def _code_binary(family: Family, column: Column, name: str, levels: tuple[str, ...]) -> Coded:
+    refuse_matrix(column, name)
+    known = levels or binary_levels(family, column, name)
+    return code_levels(column, known, name), known
+
+
+CODINGS: dict[str, Callable[[Family, Column, str, tuple[str, ...]], Coded]] = {
+    "number": _code_number,
+    "binary": _code_binary,
+    "category": code_category,
+    "columns": code_columns,
+    "ordinal": code_ordinal,
+}
+"""How responses are coded, by what `Family.response` names: family, column, name and known levels (empty in training)
+to numbers, (n,) or (columns, n), and names of levels or categories."""
 
 
 def binary_levels(family: Family, column: Column, name: str) -> tuple[str, ...]:
@@ -61,51 +81,13 @@ def binary_levels(family: Family, column: Column, name: str) -> tuple[str, ...]:
         values = np.unique(column.values[~np.isnan(column.values)])
         if values.size == 1 and values[0] != 0:
             values = np.array([0.0, values[0]])
-        found = tuple(_number(v) for v in values)
+        found = tuple(number_text(v) for v in values)
     if len(found) > 2:
         raise DataError(
             f"the family `{family.name}` needs a response with two different values; "
-            f"`{name}` has {len(found)}: {_shown(found)}"
+            f"`{name}` has {len(found)}: {shown_levels(found)}"
         )
     return found
-
-
-def _code(column: Column, levels: tuple[str, ...], name: str) -> NDArray[np.float64]:
-    if isinstance(column, Factor):
-        lookup = np.array([levels.index(v) if v in levels else -1 for v in (*column.levels, "")], dtype=float)
-        coded, missing = lookup[column.codes], column.codes < 0
-        shown = [column.levels[code] for code in column.codes[(coded < 0) & ~missing][:1]]
-    else:
-        numbers = [_level_number(level) for level in levels]
-        coded = np.select([column.values == v for v in numbers], range(len(levels)), default=-1).astype(float)
-        missing = np.isnan(column.values)
-        shown = [_number(v) for v in column.values[(coded < 0) & ~missing][:1]]
-    if shown:
-        row = int(np.flatnonzero((coded < 0) & ~missing)[0]) + 1
-        raise NewDataError(
-            f"the response `{name}` is `{shown[0]}` in row {row}; the model knows {_shown(levels)}"
-        )
-    coded[missing] = np.nan
-    return coded
-
-
-def _level_number(level: str) -> float:
-    """What a level's name is as a number; NaN, which equals nothing, for words."""
-    logical = {"FALSE": 0.0, "TRUE": 1.0}
-    try:
-        return logical[level] if level in logical else float(level)
-    except ValueError:
-        return np.nan
-
-
-def _number(value: float) -> str:
-    plain = value == 0 or 1e-5 <= abs(value) < 1e15
-    return np.format_float_positional(value, trim="-") if plain else repr(float(value))
-
-
-def _shown(levels: Iterable[str]) -> str:
-    names = [f"`{level}`" for level in levels]
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def addition_problem(family: Family, given: Iterable[str], response: str) -> tuple[str, str] | None:
@@ -119,14 +101,22 @@ def addition_problem(family: Family, given: Iterable[str], response: str) -> tup
         if name not in family.additions | ALWAYS_ACCEPTED:
             hint = "; use `binomial`" if name == "trials" else ""
             return name, f"the family `{family.name}` does not take `{name}()`{hint}"
-    for name in sorted(family.required_additions - set(names)):
-        if response.startswith("cbind("):
-            parts = [part.strip() for part in response.removeprefix("cbind(").removesuffix(")").split(",")]
-            if len(parts) == 2:
-                successes, failures = parts
-                return name, (
-                    f"the family `{family.name}` needs `{name}()`: write "
-                    f"`{successes} | {name}({successes} + {failures}) ~ ...` instead of `{response} ~ ...`"
-                )
-        return name, f"the family `{family.name}` needs `{name}()`: write `{response} | {name}(n) ~ ...`"
-    return None
+    missing = sorted(family.required_additions - set(names))
+    return (missing[0], _missing_addition(family, missing[0], response)) if missing else None
+
+
+def _missing_addition(family: Family, name: str, response: str) -> str:
+    needs = f"the family `{family.name}` needs `{name}()`: write "
+    parts = [part.strip() for part in response.removeprefix("cbind(").removesuffix(")").split(",")]
+    if not response.startswith("cbind("):
+        example = (
+            "cbind(a, b, c) | trials(a + b + c)"
+            if family.response == "columns"
+            else f"{response} | {name}(n)"
+        )
+        return f"{needs}`{example} ~ ...`"
+    if family.response == "columns":
+        return f"{needs}`{response} | {name}({' + '.join(parts)}) ~ ...`"
+    if len(parts) == 2:
+        return f"{needs}`{parts[0]} | {name}({' + '.join(parts)}) ~ ...` instead of `{response} ~ ...`"
+    return f"{needs}`y | {name}(n) ~ ...`; `{response}` is for counts of several categories, family `multinomial`"

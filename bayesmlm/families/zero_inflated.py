@@ -1,4 +1,5 @@
-"""Families with more zeros than a count has by itself: zero_inflated_poisson, _negbinomial and _binomial.
+"""Families with more zeros than a count has by itself: zero_inflated_poisson, _negbinomial, _binomial and
+_beta_binomial.
 
 With probability zi the response is 0 whatever mu is, else it is a draw from the plain family, which may be 0 too:
 P(y) = zi [y = 0] + (1 - zi) f(y). Parameterised as in brms, where mu is the mean of f.
@@ -7,18 +8,32 @@ P(y) = zi [y = 0] + (1 - zi) f(y). Parameterised as in brms, where mu is the mea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import common
 from .base import Family
-from .binary import BINOMIAL, log_binomial, log_binomial_zero
+from .binary import (
+    BETA_BINOMIAL,
+    BINOMIAL,
+    log_beta_binomial,
+    log_beta_binomial_zero,
+    log_binomial,
+    log_binomial_zero,
+)
 from .common import guarded, log_odds_pair, shape_of
 from .count import NEGBINOMIAL, POISSON, log_negbinomial, log_poisson
 from .lazy import jnp, random
 from .links import LINKS
 from .special import log_add
 
-__all__ = ["ZERO_INFLATED_BINOMIAL", "ZERO_INFLATED_NEGBINOMIAL", "ZERO_INFLATED_POISSON"]
+__all__ = [
+    "ZERO_INFLATED_BETA_BINOMIAL",
+    "ZERO_INFLATED_BINOMIAL",
+    "ZERO_INFLATED_NEGBINOMIAL",
+    "ZERO_INFLATED_POISSON",
+    "inflated_tails",
+]
 
 Array = Any
 Values = Mapping[str, Array]
@@ -50,6 +65,14 @@ def _kernel(plain: Family, log_density: LogDensity, log_zero: LogZero) -> LogDen
     return kernel
 
 
+def inflated_tails(y: Array, p: Values, plain: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Both log tails at y of a variable that is 0 with probability zi and else one whose tails are ``plain``."""
+    log_zi, log_rest = log_odds_pair(p, "zi")
+    below = y < 0
+    inner = log_add(log_zi, log_rest + jnp.where(below, 0.0, plain[0]))
+    return jnp.where(below, plain[0], inner), jnp.where(below, plain[1], log_rest + plain[1])
+
+
 def _sample(plain: Family) -> Callable[[Array, Values, Values], Array]:
     def sample(key: Array, p: Values, extra: Values) -> Array:
         key_zero, key_count = random.split(key)
@@ -63,17 +86,18 @@ def _zero_inflated(
     plain: Family, log_density: LogDensity, log_zero: LogZero, code: str, description: str
 ) -> Family:
     """The family that is 0 with probability zi and else ``plain``."""
-    plain_cdf = plain.cdf
-    assert plain_cdf is not None
+    plain_tails, plain_variance = plain.log_tails, plain.variance
+    assert plain_tails is not None
+    assert plain_variance is not None
 
     def mean(p: Values, extra: Values) -> Array:
         return (1 - p["zi"]) * plain.mean(p, extra)
 
     def variance(p: Values, extra: Values) -> Array:
-        return (1 - p["zi"]) * (plain.variance(p, extra) + p["zi"] * plain.mean(p, extra) ** 2)
+        return (1 - p["zi"]) * (plain_variance(p, extra) + p["zi"] * plain.mean(p, extra) ** 2)
 
-    def cdf(y: Array, p: Values, extra: Values) -> Array:
-        return jnp.where(y < 0, 0.0, p["zi"] + (1 - p["zi"]) * plain_cdf(y, p, extra))
+    def log_tails(y: Array, p: Values, extra: Values) -> tuple[Array, Array]:
+        return inflated_tails(y, p, plain_tails(y, p, extra))
 
     return Family(
         name=f"zero_inflated_{plain.name}",
@@ -86,7 +110,7 @@ def _zero_inflated(
         sample=_sample(plain),
         mean=mean,
         variance=variance,
-        cdf=cdf,
+        log_tails=log_tails,
         additions=(plain.additions & {"cens", "trunc"}) | plain.required_additions,
         required_additions=plain.required_additions,
     )
@@ -126,4 +150,15 @@ ZERO_INFLATED_BINOMIAL = _zero_inflated(
     code="ZeroInflatedDistribution(BinomialProbs(mu, trials), gate=zi)",
     description="0 with probability zi, else the number of successes in `trials` trials of probability mu; mean "
     "(1 − zi) mu trials",
+)
+
+ZERO_INFLATED_BETA_BINOMIAL = _zero_inflated(
+    # brms allows the log link here, though not for `beta_binomial`.
+    replace(
+        BETA_BINOMIAL, parameters=(common.mu(common.PROBABILITY, lower=0.0, upper=1.0), common.PHI), links={}
+    ),
+    log_beta_binomial,
+    log_beta_binomial_zero,
+    code="ZeroInflatedDistribution(BetaBinomial(mu * phi, (1 - mu) * phi, trials), gate=zi)",
+    description="0 with probability zi, else `beta_binomial` with mean mu and precision phi; mean (1 − zi) mu trials",
 )

@@ -39,21 +39,7 @@ UNAVAILABLE_TERMS: dict[str, str] = {
 }
 """Terms by function name, with what they are called."""
 
-UNAVAILABLE_ADDITIONS: dict[str, str] = {
-    "se": "known standard errors",
-    "cens": "censored responses",
-    "trunc": "truncated responses",
-    "cat": "numbers of categories",
-    "thres": "numbers of thresholds",
-    "dec": "decisions",
-    "rate": "rates",
-    "subset": "subsets of a response",
-    "index": "index variables",
-    "mi": "missing responses",
-    "vreal": "extra real variables",
-    "vint": "extra integer variables",
-    "bhaz": "baseline hazards",
-}
+UNAVAILABLE_ADDITIONS: dict[str, str] = {}
 """Additions on the left-hand side, by function name."""
 
 UNAVAILABLE_OPTIONS: dict[str, str] = {

@@ -163,6 +163,8 @@ class Transform:
     function: Callable[[CallContext], Value]
     parameters: tuple[str, ...]
     unevaluated: frozenset[str] = frozenset()
+    named_rest: bool = False
+    """Whether what goes to ``...`` may have names of its own (``cbind(a = x, b = y)``)."""
 
 
 def factor_advice(text: str, factor: Factor) -> str:

@@ -135,7 +135,7 @@ class _Evaluator:
         if node.function not in TRANSFORMS:
             raise self.unknown_function(node)
         transform = TRANSFORMS[node.function]
-        nodes, rest = self.match_arguments(node, transform.parameters)
+        nodes, rest = self.match_arguments(node, transform.parameters, transform.named_rest)
         arguments = {name: self.value(n) for name, n in nodes.items() if name not in transform.unevaluated}
         values = tuple(self.value(n) for n in rest)
         nodes |= {f"..{position}": n for position, n in enumerate(rest, start=1)}
@@ -144,9 +144,10 @@ class _Evaluator:
         )
 
     def match_arguments(
-        self, node: Call, parameters: tuple[str, ...]
+        self, node: Call, parameters: tuple[str, ...], named_rest: bool = False
     ) -> tuple[dict[str, Node], tuple[Node, ...]]:
-        """Arguments to parameters: by name first, the others in order; what is left goes to ``...``."""
+        """Arguments to parameters: by name first, the others in order; what is left goes to ``...``, with
+        ``named_rest`` also what has names of its own."""
         variadic = "..." in parameters
         known = [p for p in parameters if p != "..."]
         given: dict[str, Node] = {}
@@ -154,7 +155,7 @@ class _Evaluator:
         for argument in node.arguments:
             if argument.value is None:
                 raise self.error(f"an argument of `{node.function}()` is empty", node)
-            if argument.name is None:
+            if argument.name is None or (named_rest and argument.name not in known):
                 unnamed.append(argument.value)
             elif argument.name not in known or argument.name in given:
                 takes = (

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.columns import Factor, Numeric
-from ..errors import BayesmlmWarning
+from ..errors import BayesmlmWarning, FormulaError
 from .basis import bspline_basis, bspline_knots, orthogonal_polynomials, polynomial_recurrence
 from .calls import LARGEST, CallContext, Transform, Value, factor_advice, matrix_advice
 from .factor_transforms import FACTOR_TRANSFORMS
@@ -273,6 +273,31 @@ def _identity(context: CallContext) -> Value:
     return context.arguments["x"]
 
 
+def _bind(context: CallContext) -> Value:
+    """``cbind(a, b, c)``: columns side by side, called as they are written or named (``cbind(yes = a, no = b)``)."""
+    columns: list[Array] = []
+    names: list[str] = []
+    integer = True
+    for argument, value in zip(context.call.arguments, context.rest, strict=True):
+        text = unparse(argument.value) if argument.value is not None else ""
+        if not isinstance(value, Numeric):
+            reason = factor_advice(text, value) if isinstance(value, Factor) else f"`{text}` is no column"
+            raise FormulaError(reason, context.source or None, argument.span)
+        matrix = value.values.reshape(len(value), -1)
+        prefix = argument.name or text
+        parts = (
+            (value.columns or tuple(str(j + 1) for j in range(matrix.shape[1])))
+            if value.values.ndim == 2
+            else ()
+        )
+        names += [prefix + part for part in parts] or [prefix]
+        columns.append(matrix)
+        integer = integer and value.integer
+    if not columns:
+        raise context.error("`cbind()` joins columns: write `cbind(a, b, c)`")
+    return Numeric(np.concatenate(columns, axis=1), integer=integer, columns=tuple(names))
+
+
 def _combine(context: CallContext) -> Value:
     """``c(1, 2)``, ``c("a", "b")``."""
     parts = context.rest
@@ -314,6 +339,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     "I": Transform(_identity, ("x",)),
     "offset": Transform(_identity, ("x",)),
     "c": Transform(_combine, ("...",)),
+    "cbind": Transform(_bind, ("...",), named_rest=True),
     "seq": Transform(_seq, ("from", "to", "by", "length.out")),
     **FACTOR_TRANSFORMS,
 }

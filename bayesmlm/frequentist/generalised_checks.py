@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import FormulaError
 from ..families.base import DistributionalParameter, Family, FamilyError
+from ..families.numpy_draws import DRAWS
 from ..formula import as_bayes_formula
 from ..formula.formulas import BayesFormula, MultivariateFormula
 from ..formula.predictor import Predictor
@@ -19,7 +20,7 @@ from .response_checks import refuse_left_side
 if TYPE_CHECKING:
     from .generalised_design import GeneralisedDesign
 
-__all__ = ["check_levels_generalised", "one_response", "refuse_generalised", "refuse_quasi"]
+__all__ = ["check_levels_generalised", "one_response", "refuse_family", "refuse_generalised", "refuse_quasi"]
 
 ADDITIVE = frozenset({"gaussian", "lognormal", "student"})
 """Families whose residuals, as group effects, are added to the linear predictor: an effect for each row would be its
@@ -44,6 +45,14 @@ def refuse_quasi(family: Any) -> None:
         "effect of each row, `(1 | row)`, or by a family that has it: `negbinomial` for counts, `beta_binomial` for "
         "successes out of trials"
     )
+
+
+def refuse_family(family: Family) -> None:
+    """Raise `FamilyError` for a family whose likelihood glmer() does not maximise."""
+    if family.name not in DRAWS:
+        raise FamilyError(
+            f"the family `{family.name}` is brm()'s: glmer() fits {', '.join(DRAWS)}. brm() takes the same formula"
+        )
 
 
 def refuse_generalised(formula: BayesFormula, family: Family, columns: Sequence[str]) -> dict[str, Predictor]:

@@ -25,7 +25,7 @@ from ..formula import Formula
 from ..formula.evaluate import TransformState, evaluate
 from ..formula.nodes import Call, Name, Node
 from ..formula.unparse import unparse
-from ..model.response import additions
+from ..model.additions import addition_values
 from .design_rows import ModelRows, Piece, given_column, numeric_values, one_numeric_column
 from .response_checks import check_weights, proportion_refusal, refuse_constant, trials_missing
 
@@ -83,7 +83,7 @@ def log_rate(formula: Formula, frame: Frame, state: TransformState, functions: F
     """(n,) logarithm of what ``rate()`` holds: an offset under the log link. None without this addition."""
     if formula.addition("rate") is None:
         return None
-    rate = additions(formula, ["rate"], frame, state, functions)["rate"]
+    rate = addition_values(formula, "rate", frame, state, functions)
     wrong = np.flatnonzero(~((rate > 0) & np.isfinite(rate)))
     if wrong.size:
         raise DataError(
@@ -102,14 +102,14 @@ def new_trials(
     """
     columns = _two_columns(formula)
     if formula.addition("trials") is not None:
-        found = additions(formula, ["trials"], frame, state, functions)["trials"]
+        found = addition_values(formula, "trials", frame, state, functions)
     elif columns is not None and len(columns) == 2:
         successes, failures = (evaluate(node, frame, state, functions, formula.source) for node in columns)
         if isinstance(successes, Factor) or isinstance(failures, Factor):
             raise NewDataError("successes and failures of the new data are no numbers")
         found = successes.values + failures.values
     elif formula.addition("weights") is not None and not single:
-        found = additions(formula, ["weights"], frame, state, functions)["weights"]
+        found = addition_values(formula, "weights", frame, state, functions)
     elif weights is None or single:
         return np.ones(frame.n_rows)
     elif isinstance(weights, str):
@@ -140,7 +140,7 @@ def _prior_weights(formula: Formula, rows: ModelRows) -> Vector | None:
     if call is not None:
         if prior is not None:
             raise DataError("weights are given twice: by weights= and by `| weights()`")
-        prior = additions(formula, ["weights"], rows.frame, rows.state, rows.functions)["weights"]
+        prior = addition_values(formula, "weights", rows.frame, rows.state, rows.functions)
     if prior is not None:
         check_weights(prior, rows.frame)
     return prior
@@ -173,7 +173,7 @@ def _out_of_trials(
         return _successes_and_failures(column.values[:, 0], column.values[:, 1], family, rows, prior)
     if formula.addition("trials") is not None:
         y = _whole(one_numeric_column(column, node, rows, "the response"))
-        trials = _whole(additions(formula, ["trials"], rows.frame, rows.state, rows.functions)["trials"])
+        trials = _whole(addition_values(formula, "trials", rows.frame, rows.state, rows.functions))
         _check_support(family, y, trials, rows)
         return GeneralisedResponse(y, trials, prior)
     single = family.name == "binomial"
@@ -226,7 +226,7 @@ def _coded(
     assert formula.response is not None
     name = unparse(formula.response)
     messages: tuple[str, ...] = ()
-    if isinstance(column, Factor) and (family.factor_response or "trials" in family.additions):
+    if isinstance(column, Factor) and (family.response == "binary" or "trials" in family.additions):
         y, levels, messages = _not_the_first_level(column, name)
     elif not isinstance(column, Factor) and column.logical and "trials" in family.additions:
         y, levels = column.values, ("FALSE", "TRUE")

@@ -88,7 +88,7 @@ def _design(
         "support": Support(),
         "additions": frozenset(),
         "required_additions": frozenset(),
-        "factor_response": False,
+        "response": "number",
     }
     with_response = replace(parsed, main=replace(parsed.main, response=Name(RESPONSE)))
     return build_generalised_design(with_response, frame, replace(family, **anything), **arguments)

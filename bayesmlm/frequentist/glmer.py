@@ -82,7 +82,7 @@ def glmer(
     Raises:
         FormulaError, DataError, FamilyError: for what cannot be fitted, before anything is computed.
     """
-    from .generalised_checks import one_response, refuse_quasi
+    from .generalised_checks import one_response, refuse_family, refuse_quasi
     from .generalised_design import build_generalised_design
     from .lmer import checked_control, lmer
 
@@ -92,6 +92,7 @@ def glmer(
     refuse_quasi(family)
     given = family if family is not None else parsed.family
     chosen = as_family("gaussian" if given is None else given)
+    refuse_family(chosen)
     call = {
         "family": chosen,
         "control": control,

@@ -169,11 +169,12 @@ def simulate(
 
     if family is not None:
         from ..families.registry import family as as_family
+        from .generalised_checks import refuse_family
         from .generalised_simulate_formula import simulate_generalised
 
-        return simulate_generalised(
-            formula, data, as_family(family), newparams, nsim, seed, trials, arguments
-        )
+        chosen = as_family(family)
+        refuse_family(chosen)
+        return simulate_generalised(formula, data, chosen, newparams, nsim, seed, trials, arguments)
     if trials is not None:
         raise BayesmlmError('trials is for a family of successes, simulate(..., family="binomial")')
     parsed = main_formula(formula)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compile_cache import Request, compiled_together
-from .protocol import FlatProgram, SamplerSettings
+from .protocol import FlatProgram, Replicated, SamplerSettings
 from .x64 import x64
 
 __all__ = ["STATISTICS", "Driver", "build_driver"]
@@ -129,14 +129,15 @@ def build_driver(
         lane,
         CHUNK_ITERATIONS,
     )
-    key = repr(structure)
+    key = repr((*structure, repr(program.data_axes)) if isinstance(program, Replicated) else structure)
     with x64():
         data = jax.device_put(program.data)
         point = jax.ShapeDtypeStruct((lane, program.dimension), np.float64)
         chains = jax.ShapeDtypeStruct((lane,), np.int32)
         inverse_mass = np.ones(program.dimension) if inverse_mass is None else inverse_mass
-        start = _over_chains(start, lane, (None, 0, 0, None, None))
-        chunk = _over_chains(chunk, lane, (0, None, None, None))
+        axes = program.data_axes if isinstance(program, Replicated) else None
+        start = _over_chains(start, lane, (None, 0, 0, None, axes))
+        chunk = _over_chains(chunk, lane, (0, None, axes, None))
         rest = (np.int32(1), data, np.float64(settings.adapt_delta))
         start_program, chunk_program = compiled_together(
             [
@@ -228,7 +229,7 @@ def _capacity(bytes_per_iteration: int) -> int:
     return max(1, min(CHUNK_ITERATIONS, CHUNK_BYTES // max(1, bytes_per_iteration)))
 
 
-def _over_chains(function: Callable[..., Any], lane: int, axes: tuple[int | None, ...]) -> Callable[..., Any]:
+def _over_chains(function: Callable[..., Any], lane: int, axes: tuple[Any, ...]) -> Callable[..., Any]:
     """``function`` over a leading axis of ``lane`` chains. A lane of one is not vmapped: under vmap both
     branches of every condition run, and the bits would differ from those of a chain by itself."""
     import jax

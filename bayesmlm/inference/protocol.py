@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .approximation import Approximation
 
-__all__ = ["Draws", "Explains", "FlatProgram", "SamplerSettings", "Timings"]
+__all__ = ["Draws", "Explains", "FlatProgram", "Replicated", "SamplerSettings", "Timings"]
 
 
 class FlatProgram(Protocol):
@@ -67,6 +67,15 @@ class Explains(Protocol):
     def explain(self, q: NDArray[np.float64]) -> str | None:
         """The sentence, ready to be shown to the user."""
         ...
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """What a `FlatProgram` has whose data are many data sets: each chain then samples the posterior of its own.
+
+    ``data_axes``: of the structure of ``data``; 0 for arrays with one entry a chain, None for those that all share."""
+
+    data_axes: Any
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ class RecordKernel(ABC):
 
     def unit_variance(self, eta: Predictors) -> Vector:
         """(n,) Var(y), of responses out of trials that of the proportion."""
+        assert self.family.variance is not None, self.family.name
         variance = np.asarray(self.family.variance(self._natural(eta), self.extra), dtype=np.float64)
         return variance / self.extra["trials"] ** 2 if "trials" in self.extra else variance
 

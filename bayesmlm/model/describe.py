@@ -5,6 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from ..families.additions import CENSORED, TRUNCATED
+from .parts.missing import LatentResponse
+from .parts.thresholds import Thresholds
+
 if TYPE_CHECKING:
     from ..priors.distributions import PriorDensity
     from ..priors.vector import VectorPrior
@@ -51,7 +55,9 @@ def parameter_rows(spec: ModelSpec) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     blocks = {b.site: b for b in spec.design.blocks}
     for site in spec.structure.sites:
-        if site.kind == "lkj":
+        if site.text:
+            rows.append((site.name.removeprefix("L_"), " x ".join(map(str, site.shape)), site.text))
+        elif site.kind == "lkj":
             block = blocks[site.name.removeprefix("L_")]
             size = f"{block.size} x {block.size}"
             eta = spec.priors.lkj(block.group)
@@ -90,7 +96,8 @@ def latex(spec: ModelSpec) -> str:
     ]
     for name, p in design.predictors.items():
         symbol = GREEK.get(name, rf"\mathrm{{{name}}}") + "_i"
-        left = symbol if p.link == "identity" else rf"\mathrm{{{p.link}}}({symbol})"
+        joint = design.family.joint_link and name in design.family.main
+        left = symbol if joint or p.link == "identity" else rf"\mathrm{{{p.link}}}({symbol})"
         suffix = "" if name == "mu" else rf"_{{{GREEK.get(name, name)}}}"
         lines.append(rf"{left} &= {_latex_predictor(p, suffix)}")
     for block in design.blocks:
@@ -120,7 +127,7 @@ def _escape(text: str) -> str:
 
 def _latex_predictor(p: PredictorDesign, suffix: str) -> str:
     """``suffix`` tells the intercepts and coefficients of other parameters from those of mu."""
-    terms = [rf"\mathrm{{Intercept}}{suffix}"] if p.centred else []
+    terms = [rf"\mathrm{{Intercept}}{suffix}"] if p.has_intercept else []
     for c in p.coefficients:
         name = rf"\mathrm{{{_escape(c)}}}"
         terms.append(rf"b{'^' + suffix[1:] if suffix else ''}_{{{name}}} \, {name}_i")
@@ -142,12 +149,49 @@ def model_code(spec: ModelSpec) -> str:
     lines = [f"def model(X, y, codes, Z{extra}):", *_prior_lines(spec), *_effect_lines(spec)]
     for parameter, p in spec.design.predictors.items():
         eta = " + ".join(_predictor_terms(spec, parameter, p)) or "0.0"
-        lines.append(f"    {parameter} = {INVERSE_LINKS.get(p.link, f'inverse_{p.link}({{}})').format(eta)}")
+        if p.thresholds:
+            lines.append(f"    {parameter} = {eta}  # {p.link} of probabilities, see the distribution")
+            continue
+        joint = spec.design.family.joint_link and parameter in spec.design.family.main
+        inverse = "{}" if joint else INVERSE_LINKS.get(p.link, f"inverse_{p.link}({{}})")
+        lines.append(f"    {parameter} = {inverse.format(eta)}")
+    lines += [
+        f"    {line}" for part in spec.design.parts if isinstance(part, Thresholds) for line in part.code()
+    ]
     lines += [f"    {name} = {value:g}  # fixed" for name, value in spec.design.fixed.items()]
     if spec.structure.likelihood:
-        weighted = "" if spec.design.response.weights is None else "  # log density times the weights"
-        lines.append(f"    numpyro.sample('y', {spec.design.family.code}, obs=y){weighted}")
+        lines += _adjustment_lines(spec)
+        lines.append(f"    numpyro.sample('y', {spec.design.family.code}, obs=y){_notes(spec)}")
     return "\n".join(lines)
+
+
+def _adjustment_lines(spec: ModelSpec) -> list[str]:
+    """What `families.additions.adjusted` does, and the response that missing values are put into."""
+    extra, lines = spec.design.response.extra, []
+    if "se" in extra:
+        lines.append("    sigma = jnp.sqrt(sigma**2 + se**2)")
+    if "rate" in extra:
+        names = [p.name for p in spec.design.family.parameters]
+        lines.append("    mu = mu * rate")
+        lines += ["    shape = shape * rate"] * ("shape" in names) + ["    sigma = sigma / rate"] * (
+            "sigma" in names
+        )
+    for part in spec.structure.parts:
+        if isinstance(part, LatentResponse):
+            lines += part.code()
+    return lines
+
+
+def _notes(spec: ModelSpec) -> str:
+    """What happens to the density of each row, as a comment."""
+    response, notes = spec.design.response, []
+    if any(name in response.extra for name in CENSORED):
+        notes.append("of censored rows the probability of what is known")
+    if any(name in response.extra for name in TRUNCATED):
+        notes.append("divided by the probability of the bounds")
+    if response.weights is not None:
+        notes.append("log density times the weights")
+    return f"  # {', '.join(notes)}" if notes else ""
 
 
 def _prior_lines(spec: ModelSpec) -> list[str]:
@@ -158,12 +202,15 @@ def _prior_lines(spec: ModelSpec) -> list[str]:
     for site in spec.structure.sites:
         if site.prior is not None:
             prior = _prior_code(site.prior)
+        elif site.text:
+            prior = site.text
         elif site.kind == "lkj":
             size, eta = sizes[site.name]
             prior = f"LKJCholesky({size}, {eta:g})"
         else:
             prior = f"Normal(0, 1).expand([{', '.join(map(str, site.shape))}])"
-        lines.append(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {prior})")
+        order = "  # in increasing order" if site.kind == "ordered" else ""
+        lines.append(f"    {_variable(site.name)} = numpyro.sample({site.name!r}, {prior}){order}")
     return lines
 
 
@@ -179,7 +226,11 @@ def _effect_lines(spec: ModelSpec) -> list[str]:
 
 def _predictor_terms(spec: ModelSpec, parameter: str, p: PredictorDesign) -> list[str]:
     suffix = "" if parameter == "mu" else f"_{parameter}"
-    terms = [f"Intercept{suffix}"] if p.centred else []
+    ordered = spec.design.ordered
+    intercept = (
+        f"ordered_Intercept[{ordered.index(parameter)}]" if parameter in ordered else f"Intercept{suffix}"
+    )
+    terms = [intercept] if p.has_intercept else []
     columns = f"X[{parameter!r}]"
     centred = f"({columns} - {columns}.mean(0))" if p.centred else columns
     terms += [f"{centred} @ b{suffix}"] if p.coefficients else []

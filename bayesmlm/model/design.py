@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.frame import Frame
-from ..data.model_frame import complete_rows
+from ..data.model_frame import check_finite, complete_rows
 from ..errors import DataError, FormulaError
 from ..families.base import Family
+from ..families.ordinal_response import first_category
 from ..formula import BayesFormula, Formula
 from ..formula.evaluate import TransformState
 from ..formula.nodes import Name, Node
@@ -20,8 +21,12 @@ from ..formula.predictor import Predictor
 from ..formula.walk import variables
 from ..terms.group import GroupColumns, NewLevels
 from ..terms.population import PopulationDesign, report_rank
+from .additions import may_be_missing, numeric_column, subset_rows
 from .blocks import GroupBlock, Slot, make_blocks
-from .response import ResponseDesign, additions, numeric_column
+from .parts import Part, make_parts
+from .parts.threshold_groups import ordinal_categories
+from .parts.thresholds import centres_thresholds
+from .response import ResponseDesign
 
 __all__ = ["Design", "PredictorDesign", "ResponseDesign", "build_design"]
 
@@ -45,6 +50,14 @@ class PredictorDesign:
     offset: NDArray[np.float64] | None
     groups: tuple[GroupColumns, ...]
     slots: tuple[Slot, ...]
+
+    thresholds: bool = False
+    """Whether thresholds stand in the place of its intercept (ordinal responses)."""
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether a centred intercept is a parameter of its own."""
+        return self.centred and not self.thresholds
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -76,11 +89,14 @@ class Design:
     variables: tuple[str, ...] = ()
     rows_dropped: int = 0
     messages: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    tied: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that are equal to another one (``sigma2 = "sigma1"``), with its name."""
 
     @property
     def n(self) -> int:
         """Number of rows used."""
-        return len(self.response.values)
+        return int(self.response.values.shape[-1])
 
     def __repr__(self) -> str:
         lines = [f"Design of {self.formula.main}: {self.n} rows"]
@@ -97,8 +113,14 @@ class Design:
         return tuple(
             p.name
             for p in self.family.parameters
-            if p.name not in self.predictors and p.name not in self.fixed
+            if not (p.name in self.predictors or p.name in self.fixed or p.name in self.tied)
+            and not (p.name in self.family.main or p.supplied)
         )
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """The parameters whose intercepts are in increasing order, which identifies the components of a mixture."""
+        return self.family.main if self.family.options.get("order") == "mu" else ()
 
     def arrays(self) -> dict[str, Any]:
         """The numeric design as a nested dict of arrays: what `Structure.linear_predictors` reads.
@@ -110,7 +132,8 @@ class Design:
             for name, p in self.predictors.items()
         }
         codes = {block.site: block.codes for block in self.blocks}
-        return {"predictors": predictors, "codes": codes, "extra": dict(self.response.extra)}
+        parts = {part.name: dict(part.arrays()) for part in self.parts}
+        return {"predictors": predictors, "codes": codes, "extra": dict(self.response.extra), "parts": parts}
 
     def new_arrays(
         self,
@@ -140,14 +163,25 @@ class Design:
                 z.append(part.effects.new_data(frame) * kept)
             offset = _offset(p.predictor, frame, state, self.functions)
             predictors[name] = _predictor_arrays(p, p.population.new_data(frame), offset, z)
-        return {"predictors": predictors, "codes": codes, "extra": self.new_extra(frame)}, new_levels
+        parts = {part.name: dict(part.new_arrays(self, frame)) for part in self.parts}
+        extra = self.new_extra(frame)
+        return {"predictors": predictors, "codes": codes, "extra": extra, "parts": parts}, new_levels
 
     def new_extra(self, frame: Frame) -> dict[str, NDArray[np.float64]]:
-        """What the response additions supply for new data (``trials``), weights excluded."""
-        return additions(self.formula.main, self.response.extra, frame, self.state.frozen(), self.functions)
+        """What the response additions supply for predictions of new data (``trials``, bounds of truncation)."""
+        state = self.state.frozen()
+        return self.response.new_extra(self.formula.main, self.family, frame, state, self.functions)
 
-    def new_response(self, frame: Frame) -> dict[str, NDArray[np.float64]]:
-        """The coded response of new data as ``y``, and ``weights`` if the model has them; see `ResponseDesign`."""
+    def new_rows(self, frame: Frame) -> Frame:
+        """The rows of new data that ``subset()`` keeps; all without its variables."""
+        call = self.formula.main.addition("subset")
+        if call is None or not set(variables(call)) <= set(frame.names):
+            return frame
+        return subset_rows(self.formula.main, self.family, frame, self.functions)
+
+    def new_response(self, frame: Frame) -> dict[str, Any]:
+        """The coded response of new data as ``y``, ``weights`` if the model has them, and ``extra`` with all that
+        additions supply; see `ResponseDesign`."""
         state = self.state.frozen()
         return self.response.new_arrays(self.formula.main, self.family, frame, state, self.functions)
 
@@ -165,11 +199,13 @@ def build_design(
     functions, contrasts = dict(functions or {}), dict(contrasts or {})
     for name in contrasts:
         frame[name]  # raises for a column that is not there
-    _check_parameters(formula, family)
+    frame = subset_rows(formula.main, family, frame, functions)
     predictors = formula.predictors(frame.names)
-    fixed = _fixed_parameters(formula, family)
     used = used_variables([*_nodes(formula.main), *_predictor_nodes(predictors.values())], frame.names)
-    keep, dropped = complete_rows(frame, used)
+    needed = used_variables(_predictor_nodes(predictors.values()), frame.names)
+    lenient = may_be_missing(formula.main) - set(needed)
+    check_finite(frame, used)
+    keep, dropped = complete_rows(frame, [name for name in used if name not in lenient])
     if not keep.any():
         raise DataError(
             "no row is complete: every row has a missing value in one of " + ", ".join(f"`{v}`" for v in used)
@@ -185,6 +221,15 @@ def build_design(
         ]
     state = TransformState()
     response = ResponseDesign.build(formula.main, family, frame, state, functions)
+    levels = response.levels
+    if family.thresholds:
+        first = first_category(family)
+        levels = ordinal_categories(formula.main, levels, first, frame, state, functions)
+    family = family.adapt(levels)
+    _check_parameters(formula, family)
+    fixed = _fixed_parameters(formula, family, response)
+    tied = _tied_parameters(formula, family)
+    predictors, owner = _main_predictors(predictors, family, fixed)
     order = [p.name for p in family.parameters if p.name in predictors]
     parts: list[tuple[str, GroupColumns]] = []
     for name in order:
@@ -194,21 +239,36 @@ def build_design(
     blocks, slots = make_blocks(parts)
     designs = {}
     for name in order:
-        cell_means = formula.flag(name, "cmc") is not False
+        cell_means = formula.flag(owner[name], "cmc") is not False
         population = PopulationDesign.build(
             predictors[name], frame, state, functions, contrasts, cell_means=cell_means
         )
         own = [(part, slot) for (p, part), slot in zip(parts, slots, strict=True) if p == name]
-        center = formula.flag(name, "center") is not False
-        centred = center and predictors[name].intercept and not predictors[name].explicit_intercept
+        center = formula.flag(owner[name], "center") is not False
+        intercept = predictors[name].intercept and not predictors[name].explicit_intercept
+        thresholds = name in family.thresholds
+        if thresholds and not intercept:
+            _refuse_missing_intercept(formula, family)
+        centred = intercept and (center or thresholds)
         means = population.matrix[:, 1:].mean(axis=0) if centred else np.zeros(0)
+        if thresholds and not centres_thresholds(formula, family, name, center):
+            means = np.zeros_like(means)
         offset = _offset(predictors[name], frame, state, functions)
         groups, places = tuple(g for g, _ in own), tuple(s for _, s in own)
         designs[name] = PredictorDesign(
-            name, family.link(name), predictors[name], population, centred, means, offset, groups, places
+            name,
+            family.link(name),
+            predictors[name],
+            population,
+            centred,
+            means,
+            offset,
+            groups,
+            places,
+            thresholds,
         )
         messages += [f"{'' if name == 'mu' else name + ': '}{m}" for m in report_rank(population)]
-    return Design(
+    design = Design(
         formula,
         family,
         frame.select(used),
@@ -221,7 +281,31 @@ def build_design(
         used,
         dropped,
         tuple(messages),
+        tied=tied,
     )
+    check_order(design)
+    return replace(design, parts=make_parts(design))
+
+
+def _refuse_missing_intercept(formula: BayesFormula, family: Family) -> None:
+    main = formula.main
+    raise FormulaError(
+        f"the thresholds of the family `{family.name}` stand in the place of the intercept, which cannot be removed: "
+        "leave out `0 +` or `- 1`",
+        main.source,
+        main.right.span,
+    )
+
+
+def _main_predictors(
+    predictors: dict[str, Predictor], family: Family, fixed: Mapping[str, float]
+) -> tuple[dict[str, Predictor], dict[str, str]]:
+    """The predictors by parameter, the main one given to all parameters it is for; and whose formula each is (flags
+    are looked up by it)."""
+    main = {name: predictors["mu"] for name in family.main if name not in predictors and name not in fixed}
+    own = {name: p for name, p in predictors.items() if name != "mu" or "mu" in family.main}
+    owner = {**dict.fromkeys(main, "mu"), **{name: name for name in own}}
+    return {**main, **own}, owner
 
 
 def used_variables(nodes: list[Node], columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -279,13 +363,23 @@ def _check_parameters(formula: BayesFormula, family: Family) -> None:
             )
 
 
-def _fixed_parameters(formula: BayesFormula, family: Family) -> dict[str, float]:
-    fixed: dict[str, float] = {}
+def _fixed_parameters(formula: BayesFormula, family: Family, response: ResponseDesign) -> dict[str, float]:
+    """The parameters that the user, the family or an addition gives a value."""
+    by_addition = {
+        own: value for name, value in response.fixed.items() for own in _of_components(family, name)
+    }
+    for name in by_addition:
+        if name in formula.parameters or name in formula.fixed:
+            raise FormulaError(
+                f"`{name}` cannot be predicted or fixed: `se()` takes its place; "
+                "write `se(x, sigma = TRUE)` to have both"
+            )
+    free = [p for p in family.parameters if p.name not in formula.parameters]
+    fixed = {p.name: p.fixed for p in free if p.fixed is not None}
+    fixed |= by_addition
     for name, value in formula.fixed.items():
         if isinstance(value, str):
-            raise FormulaError(
-                f"setting `{name}` equal to `{value}` is for mixtures, which are not available yet"
-            )
+            continue
         parameter = next((p for p in family.parameters if p.name == name), None)
         if parameter is not None:
             low = -np.inf if parameter.lower is None else parameter.lower
@@ -296,6 +390,39 @@ def _fixed_parameters(formula: BayesFormula, family: Family) -> dict[str, float]
                 )
         fixed[name] = float(value)
     return fixed
+
+
+def _of_components(family: Family, name: str) -> list[str]:
+    """``name``, or of a mixture the parameters of its components that it stands for: ``sigma1``, ``sigma2``."""
+    if not family.components:
+        return [name]
+    numbered = enumerate(family.components, start=1)
+    return [f"{name}{k}" for k, c in numbered if any(p.name == name for p in c.parameters)]
+
+
+def _tied_parameters(formula: BayesFormula, family: Family) -> dict[str, str]:
+    """The parameters that the user sets equal to another one, which has a value of its own."""
+    known = {p.name for p in family.parameters}
+    tied = {name: other for name, other in formula.fixed.items() if isinstance(other, str)}
+    for name, other in tied.items():
+        if other not in known:
+            raise FormulaError(
+                f"`{name} = {other}`: the family `{family.name}` has no parameter `{other}`; "
+                f"it has {', '.join(sorted(known))}"
+            )
+        if family.parameter(name).supplied:
+            raise FormulaError(f"weights cannot be set equal: fix them, `{name} = 1, {other} = 1`")
+    return tied
+
+
+def check_order(design: Design) -> None:
+    """Raise `FormulaError` when intercepts are to be in order and one of them is missing."""
+    for name in design.ordered:
+        if name not in design.predictors or not design.predictors[name].has_intercept:
+            raise FormulaError(
+                f"the components of the mixture are told apart by the order of their intercepts, and `{name}` has "
+                'none: give it one, or write mixture(..., order="none")'
+            )
 
 
 def _refuse_duplicates(parts: list[tuple[str, GroupColumns]]) -> None:

@@ -95,6 +95,8 @@ def _of_model(design: Design, marginalize: bool, likelihood: bool) -> str:
         return f"with the link {family.link('mu')} the mean is not linear in the effects"
     if design.response.extra:
         return f"the response has {next(iter(design.response.extra))}()"
+    if design.parts:
+        return f"the response has {design.parts[0].name}"
     return ""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BayesmlmError
+from ..families.additions import CENSORED, TRUNCATED
 from .working_fit import BlockInformation, WorkingFit, marginal_information, working_fit
 
 if TYPE_CHECKING:
@@ -141,8 +142,16 @@ def _wanted(design: Design, asked: Any) -> list[str]:
 
 
 def _obstacle(design: Design, position: int, likelihood: bool) -> str:
+    family = design.family
     if not likelihood:
         return "the likelihood is left out"
+    if design.response.imputed and design.parts:
+        return "there is no rough fit of responses that are parameters"
+    if not family.elementwise or design.parts:
+        return f"there is no rough fit of the family {family.name}"
+    limited = [name for name in (*CENSORED, *TRUNCATED) if name in design.response.extra]
+    if limited:
+        return f"there is no rough fit of a response that is {limited[0].replace('_', ' ')}"
     others = sorted({c.parameter for c in design.blocks[position].columns} - {"mu"})
     return f"effects on {', '.join(others)}" if others else ""
 

@@ -20,16 +20,23 @@ import numpyro
 from numpyro import distributions as dist
 from numpyro.distributions import biject_to
 
+from ..families import conditional
+from ..families.additions import LATENT, adjusted, log_density, log_measured, log_terms
 from ..families.base import Family
 from ..families.links import natural_parameters
 from ..inference.x64 import x64
 from ..priors.lkj import LKJCholesky
-from ..priors.numpyro_prior import PriorDistribution
+from ..priors.numpyro_prior import OrderedPrior, PriorDistribution
 from ..priors.resolve import VectorPrior
 from .blocks import Slot, pair_indices
+from .parts import Part
+from .parts.mixture_weights import ORDERED
 from .whitening import standardised, whitened
 
 __all__ = ["BlockStructure", "PredictorStructure", "Program", "Site", "Structure"]
+
+STORED = ("prior", "ordered", "simplex")
+"""Kinds of sites whose values are kept as they are with every draw."""
 
 Array = Any
 Values = Mapping[str, Array]
@@ -38,7 +45,10 @@ Values = Mapping[str, Array]
 @dataclass(frozen=True)
 class Site:
     """One NumPyro sample site. ``shape``: of its value; ``unconstrained``: of the flat piece NUTS moves;
-    ``names``: brms's flat names of its elements; ``kind``: prior, lkj or standard_normal (which has no names)."""
+    ``names``: brms's flat names of its elements; ``kind``: prior, ordered (the same with increasing elements), simplex,
+    lkj or standard_normal (which has no names). ``prior``: of kinds prior and ordered; ``constants``: the numbers of
+    the prior of a simplex or an lkj site that no group block owns; ``text``: that prior as the user writes it;
+    ``runs``: of an ordered site, lengths of several increasing vectors that it joins."""
 
     name: str
     kind: str
@@ -46,6 +56,9 @@ class Site:
     unconstrained: tuple[int, ...]
     names: tuple[str, ...]
     prior: VectorPrior | None = None
+    constants: Any = None
+    text: str = ""
+    runs: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -55,7 +68,8 @@ class Site:
     @property
     def key(self) -> str:
         """Structure as text: what the compiled code depends on."""
-        return f"{self.name}:{self.kind}:{self.shape}:{'' if self.prior is None else self.prior.structure()}"
+        prior = "" if self.prior is None else self.prior.structure()
+        return f"{self.name}:{self.kind}:{self.shape}:{prior}{self.runs or ''}"
 
     def distribution(self, constants: Mapping[str, Array]) -> dist.Distribution:
         """The prior of the whole site, its numbers from ``constants``."""
@@ -63,7 +77,11 @@ class Site:
             return dist.Normal(0.0, 1.0).expand(self.shape).to_event(len(self.shape))
         if self.kind == "lkj":
             return LKJCholesky(dict(constants), self.shape)
+        if self.kind == "simplex":
+            return dist.Dirichlet(constants["concentration"])
         assert self.prior is not None
+        if self.kind == "ordered":
+            return OrderedPrior(self.prior.structure(), constants, self.shape, self.runs)
         return PriorDistribution(self.prior.structure(), constants, shape=self.shape)
 
 
@@ -76,6 +94,12 @@ class PredictorStructure:
     intercept: bool
     coefficients: int
     slots: tuple[Slot, ...]
+    place: int | None = None
+    """Where its intercept stands in the vector of those in increasing order, if it is one of them."""
+
+    def intercept_of(self, values: Values) -> Array:
+        """The centred intercept."""
+        return values["Intercept" + self.suffix] if self.place is None else values[ORDERED][..., self.place]
 
     @property
     def suffix(self) -> str:
@@ -130,12 +154,26 @@ class Structure:
     keep_effects: bool = True
     """Whether draws of the group effects are stored. Their standardised sites come last, so that without them a
     leading piece of the flat vector is what is kept."""
+    parts: tuple[Part, ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
+    """Parameters that are equal to another one, with its name."""
 
     @cached_property
     def key(self) -> str:
         """All of it as text."""
-        family = f"{self.family.name}:{sorted(self.family.links.items())}"
-        parts = [family, repr(self.predictors), repr(self.blocks), repr(self.scalars), repr(self.fixed)]
+        family = self.family
+        # Where parameters are named after categories, their order is part of the program.
+        categories = family.categories if "mu" not in family.main else len(family.categories)
+        told = f"{sorted(family.options.items())}{categories}"
+        named = f"{family.name}:{sorted(family.links.items())}{told}{[p.key for p in self.parts]}"
+        parts = [
+            named,
+            repr(self.predictors),
+            repr(self.blocks),
+            repr(self.scalars),
+            repr(self.fixed),
+            repr(self.tied),
+        ]
         return "|".join([*parts, *(s.key for s in self.sites), f"{self.likelihood}{self.keep_effects}"])
 
     @cached_property
@@ -225,7 +263,7 @@ class Structure:
         if self.likelihood:
             design, family = data["design"], self.family
             parameters = self.parameters(self.with_effects(values, data), design)
-            terms = family.log_kernel(data["y"], parameters, design["extra"], family.link("mu"))
+            terms = log_terms(family, data["y"], parameters, design["extra"])
             log_density = log_density + jnp.sum(terms * data["weights"] if "weights" in data else terms)
             # The part of the likelihood that no parameter enters: computed once, by `log_base`.
             log_density = log_density + data.get("log_base", 0.0)
@@ -234,7 +272,7 @@ class Structure:
     def constrain(self, q: Array, data: Any) -> dict[str, Array]:
         """What is stored of a draw: every parameter on its natural scale, correlations, effects, ``lprior``."""
         values, log_priors, _ = self.transformed(q, data)
-        kept = {s.name: values[s.name] for s in self.sites if s.kind == "prior"}
+        kept = {s.name: values[s.name] for s in self.sites if s.kind in STORED}
         derived = self.derived(values, data)
         if not self.keep_effects:
             derived = {name: value for name, value in derived.items() if not name.startswith("r_")}
@@ -248,7 +286,8 @@ class Structure:
             if not np.isfinite(value):
                 return name, None
         if self.likelihood:
-            terms = self.log_likelihood(self.with_effects(values, data), data["design"], data["y"])
+            p = self.parameters(self.with_effects(values, data), data["design"])
+            terms = log_density(self.family, data["y"], p, data["design"]["extra"])
             wrong = np.flatnonzero(~np.isfinite(np.asarray(terms)))
             if wrong.size:
                 return None, int(wrong[0])
@@ -260,7 +299,10 @@ class Structure:
         for p in self.predictors:
             if p.intercept:
                 shift = data["means"][p.parameter] @ values["b" + p.suffix] if p.coefficients else 0.0
-                out[f"b{p.suffix}_Intercept"] = values["Intercept" + p.suffix] - shift
+                out[f"b{p.suffix}_Intercept"] = p.intercept_of(values) - shift
+        out |= {name: values[other] for name, other in self.tied if other in self.scalars}
+        for part in self.parts:
+            out |= part.derived(values, data["means"])
         for block in self.blocks:
             out |= block.correlations(values)
             out[f"r_{block.site}"] = self.effects(block, values, data)
@@ -290,7 +332,7 @@ class Structure:
             arrays = design["predictors"][p.parameter]
             eta = jnp.zeros(arrays["X"].shape[-1])
             if p.intercept:
-                eta = eta + values["Intercept" + p.suffix]
+                eta = eta + p.intercept_of(values)
             if p.coefficients:
                 eta = eta + values["b" + p.suffix] @ arrays["X"]
             for slot, Z in zip(p.slots, arrays["Z"], strict=True):
@@ -300,16 +342,34 @@ class Structure:
             etas[p.parameter] = eta + arrays["offset"] if "offset" in arrays else eta
         return etas
 
-    def parameters(self, values: Values, design: Any) -> dict[str, Array]:
-        """What the family's functions take: see `natural_parameters`."""
+    def distributional_parameters(self, values: Values, design: Any) -> dict[str, Array]:
+        """The parameters of the model as `natural_parameters` gives them, and what its parts supply."""
         etas = self.linear_predictors(values, design)
         links = {p.parameter: p.link for p in self.predictors}
         constants = {name: values[name] for name in (*self.scalars, *self.fixed)}
-        return {**natural_parameters(etas, links), **constants}
+        out = {**natural_parameters(etas, links), **constants}
+        for name, other in self.tied:
+            out |= {
+                f"{form}{name}": out[f"{form}{other}"] for form in ("", "logit_") if f"{form}{other}" in out
+            }
+        for part in self.parts:
+            out |= part.parameters(values, design["parts"][part.name], out)
+        return out
+
+    def parameters(self, values: Values, design: Any) -> dict[str, Array]:
+        """What the family's functions take: `distributional_parameters` as additions adjust them row by row."""
+        return adjusted(self.family, self.distributional_parameters(values, design), design["extra"])
 
     def log_likelihood(self, values: Values, design: Any, y: Array) -> Array:
-        """(n,) log density of each response, without weights."""
-        return self.family.log_density(y, self.parameters(values, design), design["extra"])
+        """(n,) log density of each response (see `additions.log_density`), without weights.
+
+        Of a response that ``mi()`` makes a parameter, the density of what was measured: NaN where it is missing.
+        """
+        p = self.parameters(values, design)
+        measured = {name: value for name, value in p.items() if name not in LATENT}
+        if "noise" in p:
+            return log_measured(self.family, y, measured, design["extra"], p["noise"])
+        return log_density(self.family, y, measured, design["extra"])
 
 
 @dataclass(frozen=True)
@@ -356,7 +416,7 @@ class Program:
         if site is not None:
             return f"The prior density of {site} is not finite there."
         if row is not None:
-            value = f"{self.data['y'][row]:g}"
+            value = ", ".join(f"{y:g}" for y in np.atleast_1d(self.data["y"][..., row]))
             return f"The first row whose log density is not finite is {self.row_name(row)}, with response {value}."
         return None
 
@@ -374,16 +434,16 @@ class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
             dict(extra),
             weights,
         )
-        super().__init__(batch_shape=jnp.shape(parameters["eta"]))
+        rows = jnp.broadcast_shapes(*(jnp.shape(value)[-1:] for value in parameters.values()))
+        super().__init__(batch_shape=rows)
 
     def log_prob(self, value: Array) -> Array:
         """(n,) weighted log density."""
-        terms = self.family.log_density(value, self.parameters, self.extra)
+        terms = log_density(self.family, value, self.parameters, self.extra)
         return terms if self.weights is None else terms * self.weights
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Responses drawn from the family."""
+        """Responses drawn from the family, rows last."""
         shape = (*sample_shape, *self.batch_shape)
-        return self.family.sample(
-            key, {k: jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}, self.extra
-        )
+        spread = {k: v if jnp.ndim(v) > 1 else jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}
+        return conditional.sample(self.family, key, spread, self.extra)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import BayesmlmError, PriorError
+from ..families.additions import CENSORED, TRUNCATED, log_base
 from ..inference.x64 import x64
 from ..priors.lkj import lkj_constants
 from ..priors.outline import GroupOutline, ModelOutline, PredictorOutline, dpar_of
@@ -17,6 +19,7 @@ from .blocks import GroupBlock
 from .design import Design
 from .integrate import Integration, decide
 from .parameterisation import Parameterisation, parameterise
+from .parts.mixture_weights import ORDERED
 from .program import BlockStructure, PredictorStructure, Program, Site, Structure
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ class ModelSpec:
             elif site.prior is not None:
                 names += [site.names[i] for i in site.prior.free]
             else:
-                names += site.names
+                names += site.names[: site.size]
         return tuple(names)
 
     def __repr__(self) -> str:
@@ -100,7 +103,7 @@ def outline(design: Design) -> ModelOutline:
         PredictorOutline(
             p.parameter,
             tuple(p.coefficients),
-            p.centred,
+            p.has_intercept,
             0.0 if p.offset is None else float(np.mean(p.offset)),
             p.link,
         )
@@ -116,8 +119,11 @@ def outline(design: Design) -> ModelOutline:
         for block in design.blocks
     )
     # A factor's codes say nothing about the scale of its linear predictor.
-    response = None if design.response.is_factor else design.response.values
-    return ModelOutline(design.family, response, predictors, groups, design.scalars)
+    numeric = not design.response.is_factor and design.response.values.ndim == 1
+    response = design.response.values[design.response.observed] if numeric else None
+    rows = tuple(row for part in design.parts for row in part.prior_rows())
+    vectors = tuple(vector for part in design.parts for vector in part.prior_vectors())
+    return ModelOutline(design.family, response, predictors, groups, design.scalars, rows, vectors)
 
 
 def specify(
@@ -135,18 +141,28 @@ def specify(
     ``laplace``: integrate group effects by Laplace's approximation where they cannot all be integrated exactly. Raises
     `BayesmlmError` if that is not possible.
     """
+    if not likelihood:
+        # Nothing is known of missing responses without it: their priors are flat.
+        design = replace(design, parts=tuple(part for part in design.parts if part.name != "mi"))
     predictors, sites = [], []
     for p in design.predictors.values():
-        predictors.append(PredictorStructure(p.parameter, p.link, p.centred, len(p.coefficients), p.slots))
+        place = design.ordered.index(p.parameter) if p.parameter in design.ordered else None
+        predictors.append(
+            PredictorStructure(p.parameter, p.link, p.has_intercept, len(p.coefficients), p.slots, place)
+        )
         suffix = predictors[-1].suffix
         dpar = dpar_of(p.parameter)
-        if p.centred:
+        if p.has_intercept and place is None:
             prior = priors.vector("Intercept", dpar=dpar)
             sites.append(prior_site(f"Intercept{suffix}", (), (f"Intercept{suffix}",), prior))
         if p.coefficients:
             names = tuple(f"b{suffix}_{c}" for c in p.coefficients)
             prior = priors.vector("b", dpar=dpar, coefs=p.coefficients)
             sites.append(prior_site(f"b{suffix}", (len(names),), names, prior))
+    if design.ordered:
+        sites.append(_ordered_site(design.ordered, priors))
+    for part in design.parts:
+        sites += part.sites(priors)
     for block in design.blocks:
         sites += _block_sites(block, priors)
     for name in design.scalars:
@@ -156,6 +172,7 @@ def specify(
     if laplace and design.blocks and free and not integration.complete:
         from .laplace_data import by_laplace
 
+        _refuse_laplace(design)
         integration = by_laplace(design, likelihood=likelihood)
     choices = parameterise(design, parameterisation, likelihood=likelihood, integrated=integration.blocks)
     blocks = tuple(
@@ -180,6 +197,8 @@ def specify(
         tuple(sites),
         likelihood,
         keep_effects,
+        design.parts,
+        tuple(design.tied.items()),
     )
     numbers = _numbers(design, sites, priors)
     information = {b.site: dict(c.arrays) for b, c in zip(design.blocks, choices, strict=True) if c.arrays}
@@ -187,11 +206,43 @@ def specify(
     return ModelSpec(design, priors, structure, numbers, integration, choices)
 
 
+def _refuse_laplace(design: Design) -> None:
+    """Raise `BayesmlmError` for a likelihood that Laplace's approximation of the effects does not cover."""
+    limited = [name for name in (*CENSORED, *TRUNCATED, "se", "rate") if name in design.response.extra]
+    if not design.family.elementwise or design.parts or limited:
+        what = (
+            f"a response that is {limited[0].replace('_', ' ')}"
+            if limited
+            else f"the family `{design.family.name}`"
+        )
+        raise BayesmlmError(
+            f'algorithm="laplace" is not there for {what}: use algorithm="sampling", or "pathfinder" for a quick look'
+        )
+
+
 def prior_site(name: str, shape: tuple[int, ...], names: tuple[str, ...], prior: VectorPrior) -> Site:
     """A site with a prior; elements fixed by ``constant()`` take no unconstrained coordinate."""
     free = prior.free
     unconstrained = shape if len(free) == len(names) else (len(free),)
     return Site(name, "prior", shape, unconstrained, names, prior)
+
+
+def _ordered_site(parameters: tuple[str, ...], priors: ResolvedPriors) -> Site:
+    """The intercepts of ``parameters`` as one vector of increasing elements, each with its own prior."""
+    each = [priors.vector("Intercept", dpar=dpar_of(parameter)) for parameter in parameters]
+    names = tuple(f"Intercept_{parameter}" for parameter in parameters)
+    prior = VectorPrior(
+        tuple(name for one in each for name in one.names),
+        tuple(density for one in each for density in one.densities),
+    )
+    bounded = any(np.isfinite([one.lower, one.upper]).any() for one in each)
+    if bounded or len(prior.free) < len(names):
+        raise PriorError(
+            "intercepts in increasing order can have neither bounds nor constant() as priors: leave these out, or "
+            'write mixture(..., order="none")'
+        )
+    size = (len(names),)
+    return Site(ORDERED, "ordered", size, size, names, prior)
 
 
 def _block_sites(block: GroupBlock, priors: ResolvedPriors) -> list[Site]:
@@ -216,7 +267,7 @@ def _numbers(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[
     """Everything numeric that does not grow with the rows."""
     constants: dict[str, Any] = {}
     for site in sites:
-        constants[site.name] = {} if site.prior is None else site.prior.constants()
+        constants[site.name] = (site.constants or {}) if site.prior is None else site.prior.constants()
     for block in design.blocks:
         if block.has_correlations:
             constants[f"L_{block.site}"] = lkj_constants(priors.lkj(block.group), block.size)
@@ -226,15 +277,16 @@ def _numbers(design: Design, sites: list[Site], priors: ResolvedPriors) -> dict[
         "by": {b.site: b.by.of_level for b in design.blocks if b.by is not None},
         "fixed": {name: np.float64(value) for name, value in design.fixed.items()},
     }
-    if design.family.log_base_measure is not None:
+    # A response that is a parameter has all of its density in the terms.
+    latent = any(part.name == "mi" for part in design.parts)
+    if design.family.log_base_measure is not None and not latent:
         numbers["log_base"] = _log_base(design)
     return numbers
 
 
 def _log_base(design: Design) -> np.float64:
     """The sum of the parts of the log density that no parameter enters (factorials of counts)."""
-    assert design.family.log_base_measure is not None
     with x64():
-        terms = np.asarray(design.family.log_base_measure(design.response.values, design.response.extra))
+        terms = np.asarray(log_base(design.family, design.response.values, design.response.extra))
     weights = design.response.weights
     return np.float64(np.sum(terms if weights is None else terms * weights))

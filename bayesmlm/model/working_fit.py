@@ -27,7 +27,7 @@ SWEEPS = 25
 TOLERANCE = 0.02
 """Sweeps end when no standard deviation of effects changes by more than this, and no linear predictor by more than
 this many standard deviations of all of them."""
-CRUDE = {"nu": 10.0, "phi": 10.0, "zi": 0.3, "hu": 0.0}
+CRUDE = {"nu": 10.0, "phi": 10.0, "zi": 0.3, "hu": 0.0, "ndt": 0.0, "bias": 0.5, "power": 1.5}
 """Of further parameters of the family; the others are taken to be 1 and a dispersion makes up for it."""
 
 
@@ -123,12 +123,15 @@ def working_fit(design: Design, positions: Sequence[int]) -> WorkingFit | None:
 def _start(design: Design) -> Floats:
     """mu close to each response, inside the range of the link (as R's glm starts)."""
     y, link = design.response.values, LINKS[design.predictors["mu"].link]
+    if design.family.support.lower == 0 and not design.family.integer_response and (y > 0).any():
+        y = np.where(y > 0, y, y[y > 0].mean())
     if design.family.logscale:
         return np.asarray(np.log(y))
     if "trials" in design.response.extra:
         return np.asarray(link.link((y + 0.5) / (design.response.extra["trials"] + 1)))
     if design.family.name == "bernoulli":
         return np.asarray(link.link((y + 0.5) / 2))
+    y = y / design.response.extra["rate"] if "rate" in design.response.extra else y
     return np.asarray(link.link(y + 0.1 if design.family.integer_response else y), dtype=np.float64)
 
 
@@ -147,23 +150,32 @@ def _block(design: Design, position: int, eta: Floats) -> BlockInformation:
 def _weights_and_response(design: Design, eta: Floats, spent: float) -> tuple[Floats, Floats] | None:
     """Working weights and responses of quasi-likelihood at ``eta``; None where they are not numbers."""
     family, extra, y = design.family, design.response.extra, design.response.values
+    spread = family.variance
+    if spread is None:
+        return None
     link = LINKS[design.predictors["mu"].link]
+    d, se = extra.get("rate", 1.0), extra.get("se", 0.0)
     others = {p.name: CRUDE.get(p.name, 1.0) for p in family.parameters if p.name != "mu"}
     # The zeros of a hurdle say nothing of mu, the other rows nothing of hu.
     speaks = (y > 0) | ("hu" not in others)
     others |= {name: value for name, value in design.fixed.items() if name != "hu"}
 
+    # A shape of counts over an exposure grows with it (`families.additions.adjusted`).
+    factors = {"shape": d}
+    values = {name: x * factors.get(name, 1.0) for name, x in others.items()}
+    values |= {"sigma": np.hypot(others["sigma"], se)} if "sigma" in others else {}
+
     def mean(at: Floats) -> Floats:
-        return np.asarray(family.mean({"mu": link.inverse(at), "eta": at, **others}, extra))
+        return np.asarray(family.mean({"mu": d * link.inverse(at), "eta": at, **values}, extra))
 
     step = 1e-4
     slope = (mean(eta + step) - mean(eta - step)) / (2 * step)
-    variance = np.asarray(family.variance({"mu": link.inverse(eta), "eta": eta, **others}, extra))
+    variance = np.asarray(spread({"mu": d * link.inverse(eta), "eta": eta, **values}, extra))
     error = np.where(speaks, y - mean(eta), 0.0)
     W = np.where(speaks, slope**2 / variance, 0.0)
     if not (np.isfinite(W).all() and np.isfinite(error).all() and (variance > 0).all()):
         return None
-    if others:
+    if others.keys() - design.fixed.keys():
         rows = np.count_nonzero(speaks)
         freedom = max(rows - spent, rows / 4, 1.0)
         W = W / max(float(np.sum(error**2 / variance)) / freedom, 1e-12)

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BayesmlmError
+from ..results.effects_categories import CATEGORY
+from .stacked import in_order, stack
 from .style import BLUE, DARK, PALETTE, Pictures, figure_with_axes, legend_outside, panel_title
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def plot_effects(
     jitter_width: float = 0.0,
     ncol: int | None = None,
     stype: str = "contour",
+    stacked: bool = False,
     ax: Axes | None = None,
 ) -> Pictures:
     """One figure for each effect, in a list; several conditions (``cond__``) make panels.
@@ -42,13 +45,29 @@ def plot_effects(
         mean: with spaghetti lines, draw the estimate over them.
         jitter_width: spread points sideways by up to this much, in units of the axis.
         ncol: panels in a row. stype: "contour" or "raster", for surfaces.
+        stacked: of effects by category (``categorical=True``), posterior means piled up instead of curves with bands.
         ax: draw into these axes instead, for a single effect under a single condition.
 
-    Raises `BayesmlmError` for an unknown ``stype`` and for ``ax`` with more than one panel.
+    Raises `BayesmlmError` for an unknown ``stype``, for ``ax`` with more than one panel, and for ``stacked`` and
+    ``points`` where they make no sense.
     """
     if stype not in SURFACES:
         raise BayesmlmError(f"stype={stype!r} is neither {' nor '.join(map(repr, SURFACES))}")
-    options = {"points": points, "rug": rug, "mean": mean, "jitter": jitter_width, "stype": stype}
+    by_category = any(effect.shares is not None for effect in effects.details.values())
+    if stacked and not by_category:
+        raise BayesmlmError("stacked=True is for conditional_effects(categorical=True)")
+    if points and by_category:
+        raise BayesmlmError(
+            "points=True shows responses, and these are probabilities of categories: leave it out"
+        )
+    options = {
+        "points": points,
+        "rug": rug,
+        "mean": mean,
+        "jitter": jitter_width,
+        "stype": stype,
+        "stacked": stacked,
+    }
     if ax is not None:
         if len(effects) != 1 or len(_conditions(next(iter(effects.values())))) != 1:
             raise BayesmlmError("`ax` holds one picture: ask for a single effect and a single condition")
@@ -82,7 +101,10 @@ def _figure(effect: Effect, ncol: int | None, options: dict[str, Any]) -> Any:
         bar = figure.colorbar(drawn, ax=axes, shrink=0.8, label=effect.response)
         bar.outline.set_visible(False)
     elif len(effect.effects) == 2:
-        legend_outside(axes[0, columns - 1], effect.effects[1])
+        title = effect.response if effect.shares is not None else effect.effects[1]
+        # Piled up, the first category is at the bottom.
+        handles = axes[0, 0].get_legend_handles_labels()[0][::-1] if options["stacked"] else None
+        legend_outside(axes[0, columns - 1], title, handles)
     return figure
 
 
@@ -92,6 +114,9 @@ def _panel(ax: Axes, effect: Effect, condition: str, options: dict[str, Any]) ->
     ax.set_ylabel(_value_label(effect))
     if effect.surface:
         return _surface(ax, effect.table[chosen], options["stype"])
+    if options["stacked"]:
+        stack(ax, effect, chosen, _colours(effect.table))
+        return None
     data = effect.points[effect.points["cond__"] == condition]
     numeric = pd.api.types.is_numeric_dtype(effect.table["effect1__"])
     if options["points"]:
@@ -194,6 +219,8 @@ def _colours(table: pd.DataFrame) -> list[tuple[str | None, str]]:
     if "effect2__" not in table:
         return [(None, BLUE)]
     labels = [str(c) for c in table["effect2__"].cat.categories if (table["effect2__"] == c).any()]
+    if CATEGORY in table and table[CATEGORY].cat.ordered:
+        return list(zip(labels, in_order(len(labels)), strict=True))
     return [(label, PALETTE[i % len(PALETTE)]) for i, label in enumerate(labels)]
 
 
@@ -208,4 +235,7 @@ def _conditions(table: pd.DataFrame) -> list[str]:
 
 
 def _value_label(effect: Effect) -> str:
+    if effect.shares is not None:
+        highest = float(effect.table["upper__"].max())
+        return "Probability" if highest <= 1 else "Count"
     return effect.effects[1] if effect.surface else effect.response

@@ -20,6 +20,7 @@ from ..messages import inform
 from ..results.effects_grid import as_text
 from . import ppc_distributions as distributions
 from . import ppc_rows as rows
+from . import survival
 from .ppc_data import Check, statistic
 from .style import Picture, figure_with_axes, legend_outside, panel_title
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..results.fit import BayesFit
+    from ..results.survival import Observations
 
 __all__ = ["TYPES", "pp_check"]
 
@@ -39,7 +41,8 @@ class CheckType:
 
     ``all_draws``: brms uses all draws unless told otherwise. ``grouped``: a panel for each level of ``group``;
     ``by_group``: one panel that needs ``group``. ``loo``: needs leave-one-out weights. ``statistics``: how many
-    statistics it shows. ``counts``: for whole-number responses only.
+    statistics it shows. ``counts``: for whole-number responses only. ``survival``: looks at censoring and delayed
+    entry.
     """
 
     panel: Callable[[Axes, Check], None]
@@ -51,6 +54,7 @@ class CheckType:
     loo: bool = False
     statistics: int = 0
     counts: bool = False
+    survival: bool = False
     legend: bool = True
 
 
@@ -68,6 +72,7 @@ TYPES: dict[str, CheckType] = {
     ),
     "hist": CheckType(distributions.hist, each_draw=True, legend=False),
     "intervals": CheckType(rows.intervals, all_draws=True),
+    "km_overlay": CheckType(survival.km_overlay, survival=True),
     "loo_intervals": CheckType(rows.loo_intervals, all_draws=True, loo=True),
     "loo_pit": CheckType(rows.loo_pit_ecdf, all_draws=True, loo=True, legend=False),
     "loo_pit_ecdf": CheckType(rows.loo_pit_ecdf, all_draws=True, loo=True, legend=False),
@@ -82,9 +87,10 @@ TYPES: dict[str, CheckType] = {
     "violin_grouped": CheckType(distributions.violin_grouped, all_draws=True, by_group=True),
 }
 _GROUPED = (
-    "bars dens_overlay ecdf_overlay error_hist error_scatter_avg intervals ribbon scatter_avg stat pit_ecdf"
+    *("bars", "dens_overlay", "ecdf_overlay", "error_hist", "error_scatter_avg", "intervals"),
+    *("km_overlay", "pit_ecdf", "ribbon", "scatter_avg", "stat"),
 )
-TYPES |= {f"{name}_grouped": replace(TYPES[name], grouped=True, each_draw=False) for name in _GROUPED.split()}
+TYPES |= {f"{name}_grouped": replace(TYPES[name], grouped=True, each_draw=False) for name in _GROUPED}
 
 
 def pp_check(
@@ -124,6 +130,7 @@ def pp_check(
     Raises `BayesmlmError` for an unknown type, a missing ``group`` or ``x`` and types that do not fit the response.
     """
     kind = _kind(type, fit.family.integer_response, group, x)
+    _refuse_columns(fit, type, kind)
     data, y = _observed(fit, newdata)
     chosen = _number_of_draws(type, kind, ndraws, draw_ids)
     yrep = fit.posterior_predict(newdata, ndraws=chosen, draw_ids=draw_ids, seed=seed, **kwargs)
@@ -132,6 +139,7 @@ def pp_check(
         if newdata is not None or chosen is not None or draw_ids is not None or kwargs:
             raise BayesmlmError(f'type="{type}" needs all draws of the data the model was fitted to')
         weights = _loo_weights(fit)
+    times = _times(fit, newdata, type) if kind.survival else None
     check = Check(
         y=y,
         yrep=np.asarray(yrep),
@@ -147,8 +155,35 @@ def pp_check(
         bins=bins,
         style=style,
         seed=seed,
+        event=None if times is None else times.event,
+        entry=None if times is None else times.entry,
+        categories=_categories(fit),
+        columns=fit.family.categories if fit.family.response == "columns" else (),
     )
+    missing = np.isnan(y) if y.ndim == 1 else np.zeros(len(y), dtype=bool)
+    if missing.any():
+        inform(f"{missing.sum()} missing responses are not shown.")
+        check = check.rows(~missing)
     return _draw(kind, check, group, _levels(data, group))
+
+
+def _categories(fit: BayesFit) -> dict[float, str]:
+    """Names of the numbers that a response of one column codes."""
+    family = fit.family
+    if family.response not in ("category", "ordinal"):
+        return {}
+    return {family.support.lower + k: name for k, name in enumerate(family.categories)}
+
+
+def _refuse_columns(fit: BayesFit, type: str, kind: CheckType) -> None:
+    """Raise `BayesmlmError` for pictures that have panels of their own, where the response's columns need them."""
+    if fit.family.response != "columns":
+        return
+    if kind.grouped or kind.by_group or kind.each_draw or kind.loo or kind.survival:
+        raise BayesmlmError(
+            f'type="{type}" is not there for a response of several columns, each of which has a panel: '
+            'use "dens_overlay", "ecdf_overlay", "stat", "scatter_avg" or "intervals", and of counts "bars"'
+        )
 
 
 def _kind(type: str, integer: bool, group: str | None, x: str | None) -> CheckType:
@@ -180,8 +215,22 @@ def _number_of_draws(type: str, kind: CheckType, ndraws: int | None, draw_ids: A
 def _observed(fit: BayesFit, newdata: Any) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     if newdata is None:
         return fit.data, fit.design.response.values
-    frame = Frame.from_any(newdata)
+    frame = fit.design.new_rows(Frame.from_any(newdata))
     return frame.to_pandas(), fit.design.new_response(frame)["y"]
+
+
+def _times(fit: BayesFit, newdata: Any, type: str) -> Observations:
+    from ..results.survival import observations
+
+    response = fit.design.response
+    values, extra, weights = response.values, response.extra, response.weights
+    if newdata is not None:
+        new = fit.design.new_response(fit.design.new_rows(Frame.from_any(newdata)))
+        values, extra, weights = new["y"], new["extra"], new.get("weights")
+    found = observations(values, extra, weights, fit.family.integer_response)
+    if isinstance(found, str):
+        raise BayesmlmError(f'type="{type}" needs times that are known or right-censored: {found}')
+    return found
 
 
 def _column(data: pd.DataFrame, name: str) -> pd.Series:
@@ -228,8 +277,8 @@ def _loo_weights(fit: BayesFit) -> NDArray[np.float64]:
     """Normalised leave-one-out weights (draws, rows)."""
     from ..results.psis import LogLikelihood, log_weights, relative_efficiency
 
-    out = np.empty((fit.ndraws, fit.nobs))
     likelihood = LogLikelihood.of_fit(fit)
+    out = np.empty((fit.ndraws, likelihood.rows))
     for where, values in likelihood.by_row():
         efficiency = relative_efficiency(values)
         logs, _ = log_weights(values.reshape(len(values), -1), efficiency, likelihood.log_ratios)
@@ -266,6 +315,11 @@ def _draw(kind: CheckType, check: Check, group: str | None, levels: list[str]) -
 
 
 def _panels(kind: CheckType, check: Check, levels: list[str]) -> list[tuple[str, Check]]:
+    if check.columns:
+        return [
+            (name, replace(check, y=check.y[k], yrep=check.yrep[:, :, k], columns=(), name=name))
+            for k, name in enumerate(check.columns)
+        ]
     if kind.grouped:
         assert check.group is not None
         return [(level, check.rows(check.group == level)) for level in levels]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,10 @@ class Check:
 
     ``name``: of the response; ``discrete``: whole numbers only; ``group``: (rows,) labels; ``levels``: their
     order; ``x``: (rows,) positions; ``weights``: (draws, rows) leave-one-out weights; ``statistics``: (name,
-    function) pairs; ``observed``: ``yrep`` holds the observed values (the first panel of "hist").
+    function) pairs; ``observed``: ``yrep`` holds the observed values (the first panel of "hist"); ``event``: (rows,)
+    which responses are not censored, ``entry``: (rows,) where their observation began, None where all are and did;
+    ``categories``: names of whole numbers that stand for categories; ``columns``: names of the columns of a response
+    that has several, each of which is a panel: ``y`` (columns, rows), ``yrep`` (draws, rows, columns).
     """
 
     y: Array
@@ -56,6 +59,7 @@ class Check:
     discrete: bool = False
     group: NDArray[Any] | None = None
     levels: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     x: Array | None = None
     x_name: str = "Observation"
     weights: Array | None = None
@@ -66,6 +70,9 @@ class Check:
     style: str = "standing"
     seed: int = 0
     observed: bool = False
+    event: NDArray[np.bool_] | None = None
+    entry: Array | None = None
+    categories: Mapping[float, str] = field(default_factory=dict)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Check:
         """The check of some rows only."""
@@ -76,6 +83,8 @@ class Check:
             group=None if self.group is None else self.group[chosen],
             x=None if self.x is None else self.x[chosen],
             weights=None if self.weights is None else self.weights[:, chosen],
+            event=None if self.event is None else self.event[chosen],
+            entry=None if self.entry is None else self.entry[chosen],
         )
 
     def statistics_of_draws(self, position: int = 0) -> tuple[str, float, Array]:

@@ -122,7 +122,7 @@ def bars(ax: Axes, check: Check) -> None:
     ax.plot(middle, np.median(counts, axis=0), "o", color=DARK, markersize=4, label=REPLICATED)
     ax.set_xlabel(check.name)
     ax.set_ylabel("Count")
-    _few_whole_ticks(ax, middle)
+    _few_whole_ticks(ax, middle, check)
 
 
 def rootogram(ax: Axes, check: Check) -> None:
@@ -148,7 +148,7 @@ def rootogram(ax: Axes, check: Check) -> None:
     ax.axhline(0, color="#777777", linewidth=0.7)
     ax.set_xlabel(check.name)
     ax.set_ylabel("Square root of count")
-    _few_whole_ticks(ax, middle)
+    _few_whole_ticks(ax, middle, check)
 
 
 def stat(ax: Axes, check: Check) -> None:
@@ -243,6 +243,6 @@ def _whole_number_edges(check: Check) -> NDArray[np.float64]:
     return np.arange(low - 0.5, high + 0.5 + step, step)
 
 
-def _few_whole_ticks(ax: Axes, middle: Array) -> None:
+def _few_whole_ticks(ax: Axes, middle: Array, check: Check) -> None:
     if middle.size <= 12:
-        ax.set_xticks(middle, [f"{m:g}" for m in middle])
+        ax.set_xticks(middle, [check.categories.get(float(m), f"{m:g}") for m in middle])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["divergent_draws", "plot_rank", "plot_trace", "select_draws", "tree_of"]
 
-SUMMARY_KINDS = ("b_Intercept", "b", "sd", "cor", "dpar")
+SUMMARY_KINDS = ("b_Intercept", "b", "sd", "cor", "dpar", "response_cor")
 COMBINATIONS = ("dens", "hist", "dens_overlay", "trace", "rank_overlay")
 
 

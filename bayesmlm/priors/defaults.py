@@ -40,7 +40,7 @@ def default_prior_table(outline: ModelOutline) -> PriorSet:
     empty and inherit from it. Sorted by dpar, class, group and coefficient, as R sorts. Raises `PriorError` when two
     terms give the same effect to the same group.
     """
-    rows = _predictor_rows(outline) + _scalar_rows(outline) + _group_rows(outline)
+    rows = [*_predictor_rows(outline), *outline.rows, *_scalar_rows(outline), *_group_rows(outline)]
     return PriorSet(tuple(sorted(dict.fromkeys(rows), key=sort_key("dpar", "class_", "group", "coef"))))
 
 
@@ -61,16 +61,18 @@ def _predictor_rows(outline: ModelOutline) -> list[Prior]:
             rows.append(_row(_intercept_prior(outline, predictor), "Intercept", dpar=dpar))
         if predictor.coefficients:
             rows += [_row("", "b", coef=coef, dpar=dpar) for coef in ("", *predictor.coefficients)]
-    return rows
+    # Rows for all categories at once.
+    wide = [class_ for class_ in ("b", "Intercept") if any(row.class_ == class_ for row in rows)]
+    return [*rows, *(_row("", class_) for class_ in wide if outline.by_category)]
 
 
 def _intercept_prior(outline: ModelOutline, predictor: PredictorOutline) -> str:
     """With the identity link a predicted parameter keeps the prior it has when it is not predicted."""
     record = outline.family.parameter(predictor.parameter)
-    if predictor.parameter == "mu":
-        return _data_prior(outline, predictor.link, predictor.offset_mean)
+    if predictor.parameter in outline.family.main:
+        return _data_prior(outline, predictor.parameter, predictor.link, predictor.offset_mean)
     if record.default_prior == "scale":
-        return _data_prior(outline, predictor.link)
+        return _data_prior(outline, predictor.parameter, predictor.link)
     return record.default_prior if predictor.link == "identity" else record.default_prior_predicted
 
 
@@ -80,18 +82,20 @@ def _scalar_rows(outline: ModelOutline) -> list[Prior]:
 
 
 def _scalar_prior(outline: ModelOutline, record: DistributionalParameter) -> str:
-    return _data_prior(outline, "identity") if record.default_prior == "scale" else record.default_prior
+    if record.default_prior == "scale":
+        return _data_prior(outline, record.name, "identity")
+    return record.default_prior
 
 
 def _bounds(record: DistributionalParameter) -> tuple[str, str]:
     lower, upper = (("" if b is None else r_number(b)) for b in (record.lower, record.upper))
-    return lower, upper
+    return lower, "min_Y" if record.below_response else upper
 
 
 def _group_rows(outline: ModelOutline) -> list[Prior]:
     if not outline.groups:
         return []
-    sd_prior = _data_prior(outline, _mu_link(outline))
+    sd_prior = _data_prior(outline, outline.family.main[0], _mu_link(outline))
     rows: list[Prior] = []
     seen: set[Prior] = set()
     for group in outline.groups:
@@ -118,16 +122,17 @@ def _one_group(group: GroupOutline, sd_prior: str, seen: set[Prior]) -> list[Pri
 
 
 def _mu_link(outline: ModelOutline) -> str:
-    return next((p.link for p in outline.predictors if p.parameter == "mu"), outline.family.link("mu"))
+    family = outline.family
+    return next((p.link for p in outline.predictors if p.parameter in family.main), family.mu_link)
 
 
-def _data_prior(outline: ModelOutline, link: str, offset_mean: float | None = None) -> str:
+def _data_prior(outline: ModelOutline, parameter: str, link: str, offset_mean: float | None = None) -> str:
     """``student_t(3, L, S)`` from the response on the scale of ``link`` (brms's ``def_scale_prior``).
 
     S is the median absolute deviation, rounded, and at least 2.5. L is the rounded median less the mean
     offset, or 0 when ``offset_mean`` is None.
     """
-    link = "log" if outline.family.logscale else link
+    link = "log" if outline.family.component_of(parameter).logscale else link
     location, scale = 0.0, SMALLEST_SCALE
     y = outline.response
     if y is not None and link in LINK_OF_DATA:

@@ -17,9 +17,10 @@ from numpyro.distributions.transforms import Transform
 
 from ..errors import PriorError
 from .densities import DENSITIES, Library
+from .ordered_runs import ordered_runs
 from .vector import CONSTANT, FLAT, VectorStructure
 
-__all__ = ["PriorDistribution", "vector_log_density"]
+__all__ = ["OrderedPrior", "PriorDistribution", "vector_log_density"]
 
 Array = Any
 Constants = Mapping[str, Array]
@@ -126,6 +127,35 @@ class PriorDistribution(dist.Distribution):  # type: ignore[misc]
                 part = DENSITIES[name].draw(random, own, size, *self.constants[name])
             x = x.at[..., index].set(part)
         return x
+
+
+class OrderedPrior(PriorDistribution):
+    """The same priors of a vector whose elements increase, or of several in a row, ``runs`` being how long they are;
+    not normalised over such vectors, as in Stan."""
+
+    pytree_aux_fields = ("runs",)
+
+    def __init__(
+        self,
+        structure: VectorStructure,
+        constants: Constants,
+        shape: tuple[int, ...],
+        runs: tuple[int, ...] = (),
+    ) -> None:
+        self.runs = runs or shape
+        super().__init__(structure, constants, shape)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """Increasing vectors."""
+        return constraints.ordered_vector if len(self.runs) == 1 else ordered_runs(self.runs)
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draws put in order: exact where all elements of a vector have the same prior."""
+        x = super().sample(key, sample_shape)
+        stops = np.cumsum(self.runs)
+        pieces = [x[..., stop - run : stop] for stop, run in zip(stops, self.runs, strict=True)]
+        return jnp.concatenate([jnp.sort(piece, axis=-1) for piece in pieces], axis=-1)
 
 
 def _interval(structure: VectorStructure, constants: Constants) -> constraints.Constraint:

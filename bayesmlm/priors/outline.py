@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..families.base import Family
+from .prior import Prior
 
 __all__ = ["GroupOutline", "ModelOutline", "PredictorOutline"]
 
@@ -57,6 +58,15 @@ class ModelOutline:
     predictors: tuple[PredictorOutline, ...]
     groups: tuple[GroupOutline, ...] = ()
     scalars: tuple[str, ...] = ()
+    rows: tuple[Prior, ...] = ()
+    """Rows of the default table that the parts of the response distribution bring along."""
+    vectors: tuple[tuple[str, str, str, tuple[str, ...]], ...] = ()
+    """Their parameter vectors: class, dpar, group and coefficients of each."""
+
+    @property
+    def by_category(self) -> bool:
+        """Whether each category of the response has a predictor of its own (brms: ``conv_cats_dpars``)."""
+        return bool(self.family.categories) and "mu" not in self.family.main
 
 
 def dpar_of(parameter: str) -> str:

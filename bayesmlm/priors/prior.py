@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
@@ -175,7 +176,8 @@ def set_prior(
     ``prior``: a distribution of Stan with its arguments, ``"normal(0, 5)"``; ``"constant(1)"`` fixes a
     parameter; "" is flat. ``class_``: the kind of parameter (b, Intercept, sd, cor, sigma, ...); ``coef``,
     ``group`` and ``dpar`` narrow it: the narrowest prior wins. ``lb``, ``ub``: bounds, on the parameter's own
-    scale, of a whole class; the prior is truncated to them. Every argument may be a list: one row an element.
+    scale, of a whole class; the prior is truncated to them. In both, ``min_Y`` stands for the smallest response.
+    Every argument may be a list: one row an element.
 
     Raises `PriorError` for a prior or bound that cannot be read and for bounds of a single coefficient.
     """
@@ -197,6 +199,20 @@ def empty_prior() -> PriorSet:
     return PriorSet()
 
 
+MIN_Y = re.compile(r"\bmin_Y\b")
+"""How priors and bounds call the smallest response (brms)."""
+
+
+def in_numbers(row: Prior, smallest_response: float | None) -> Prior:
+    """``row`` with the smallest response for ``min_Y``; None: there is none, and the name stays."""
+    if smallest_response is None:
+        return row
+    texts = {"prior": row.prior, "lb": row.lb, "ub": row.ub}
+    named = {name: text for name, text in texts.items() if text and MIN_Y.search(text)}
+    # repr: with fewer digits the bound could lie above the response itself.
+    return replace(row, **{name: MIN_Y.sub(repr(smallest_response), text) for name, text in named.items()})
+
+
 def _row(*cells: Any) -> Prior:
     *texts, lb, ub = cells
     names = ("prior", "class_", "coef", "group", "resp", "dpar", "nlpar")
@@ -205,7 +221,7 @@ def _row(*cells: Any) -> Prior:
             raise PriorError(f"`{name}` of set_prior() is text, not {type(text).__name__}")
     prior, class_, coef, group, resp, dpar, nlpar = (text.strip() for text in texts)
     if prior:
-        parse_prior(prior)
+        parse_prior(MIN_Y.sub("1e9", prior))
     if not class_:
         raise PriorError(
             "set_prior() needs a class, such as class_='b'; Stan code as a prior is not available"
@@ -216,7 +232,8 @@ def _row(*cells: Any) -> Prior:
             f"leave out coef, set_prior(..., class_={class_!r}, lb=..., ub=...)"
         )
     lower, upper = bound_text(lb, "lb"), bound_text(ub, "ub")
-    if lower and upper and bound_value(lower) >= bound_value(upper):
+    unknown = any(MIN_Y.search(bound) for bound in (lower or "", upper or ""))
+    if lower and upper and not unknown and bound_value(lower) >= bound_value(upper):
         raise PriorError(f"the lower bound {lower} is not below the upper bound {upper}")
     return Prior(prior, class_, coef, group, resp, "" if dpar == "mu" else dpar, nlpar, lower, upper)
 
@@ -226,7 +243,7 @@ def bound_text(bound: Any, name: str) -> str | None:
     if bound is None or bound == "":
         return bound
     if isinstance(bound, str):
-        bound_value(bound)
+        bound_value(MIN_Y.sub("1e9", bound))
         return bound.strip()
     if isinstance(bound, bool | np.bool_) or not isinstance(bound, int | float | np.number) or bound != bound:
         raise PriorError(f"`{name}` must be a number, not {bound!r}")

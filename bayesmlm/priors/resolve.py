@@ -10,11 +10,22 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from ..errors import BayesmlmWarning, PriorError
 from .defaults import default_prior_table, sort_key
 from .distributions import PriorDensity, parse_prior
 from .outline import ModelOutline, dpar_of
-from .prior import Key, Prior, PriorSet, as_prior_set, bound_value, inherited_bounds, inherited_prior
+from .prior import (
+    Key,
+    Prior,
+    PriorSet,
+    as_prior_set,
+    bound_value,
+    in_numbers,
+    inherited_bounds,
+    inherited_prior,
+)
 from .vector import VectorPrior
 
 __all__ = ["ResolvedPriors", "VectorPrior", "resolve"]
@@ -23,20 +34,23 @@ Coefficient = str | tuple[str, str]
 Rows = Mapping[Key, Prior]
 
 TABLE_ORDER = ("class_", "group", "resp", "dpar", "nlpar", "coef")
-CORRELATION = "L"
-"""brms's class of correlations in a validated table: the prior is on the Cholesky factor of the matrix."""
+SIMPLEXES = ("theta", "sbhaz", "simo")
+"""Classes of parameters that are simplexes and have Dirichlet priors."""
+CORRELATIONS = {"cor": "L", "lncor": "Llncor"}
+"""brms's classes of correlations, and what they are in a validated table: the prior is on the Cholesky factor."""
 
 
 @dataclass(frozen=True)
 class ResolvedPriors:
     """Every parameter's prior. ``table``: the rows as brms's ``prior_summary()`` has them, in which the class
-    cor has become L with ``lkj_corr_cholesky``."""
+    cor has become L with ``lkj_corr_cholesky``; ``smallest_response``: what ``min_Y`` in them stands for."""
 
     table: PriorSet
+    smallest_response: float | None = None
 
     @cached_property
     def _rows(self) -> Rows:
-        return self.table.by_key
+        return PriorSet(tuple(in_numbers(row, self.smallest_response) for row in self.table)).by_key
 
     def vector(
         self, class_: str, dpar: str = "", group: str = "", coefs: Iterable[Coefficient] = ()
@@ -56,10 +70,26 @@ class ResolvedPriors:
         names = tuple(parameter_name(row) for row in rows)
         return VectorPrior(names, tuple(self._density(row) for row in rows), lower, upper)
 
-    def lkj(self, group: str) -> float:
-        """The shape eta of the LKJ prior of a group's correlations."""
-        density = self._density(self._find(CORRELATION, "", group, ""))
+    def lkj(self, group: str, class_: str = "cor") -> float:
+        """The shape eta of the LKJ prior of a group's correlations, or of those of another class."""
+        density = self._density(self._find(CORRELATIONS[class_], "", group, ""))
         return 1.0 if density is None else density.arguments[0]
+
+    def concentration(self, class_: str, dpar: str, group: str, size: int) -> tuple[float, ...]:
+        """The concentrations of the Dirichlet prior of a simplex of ``size`` elements; one number stands for all.
+
+        Raises `PriorError` for another distribution or number of elements.
+        """
+        row = self._find(class_, dpar, group, "")
+        density = self._density(row)
+        given = (1.0,) if density is None else density.arguments
+        if density is not None and density.name != "dirichlet":
+            raise PriorError(f"the prior of class {class_}, a simplex, is dirichlet(...), not {row.prior}")
+        if len(given) not in (1, size):
+            raise PriorError(
+                f"{row.prior} has {len(given)} concentrations; {parameter_name(row)} has {size} elements"
+            )
+        return given * size if len(given) == 1 else given
 
     def _find(self, class_: str, dpar: str, group: str, coef: Coefficient) -> Prior:
         if isinstance(coef, tuple):
@@ -89,20 +119,40 @@ def resolve(outline: ModelOutline, user: Any = None, sample_prior: str = "no") -
     defaults = PriorSet(tuple(_internal(row) for row in default_prior_table(outline))).by_key
     given = [_internal(row) for row in as_prior_set(user)]
     _check_matches(given, defaults)
+    given += _of_categories(given, outline)
     given = [_with_bounds(row, defaults) for row in given]
     rows = {**defaults, **{row.key: row for row in given}}
-    for row in given:
-        _check_content(row, rows)
-        _check_bounds(row, rows, defaults)
-        _warn_outside_support(row, rows)
+    table = PriorSet(tuple(sorted(rows.values(), key=sort_key(*TABLE_ORDER))))
+    resolved = ResolvedPriors(table, _smallest(outline))
+    own = ResolvedPriors(PriorSet(tuple(defaults.values())), _smallest(outline))._rows
+    for row in (resolved._rows[row.key] for row in given):
+        _check_content(row, resolved._rows)
+        _check_bounds(row, resolved._rows, own)
+        _warn_outside_support(row, resolved._rows)
     _warn_unused(rows.values())
-    resolved = ResolvedPriors(PriorSet(tuple(sorted(rows.values(), key=sort_key(*TABLE_ORDER)))))
     vectors = _vectors(outline, resolved)
     for _, vector in vectors:
         vector.constants()  # raises what would otherwise be raised when the program is built
     if sample_prior == "only":
         _require_proper(vectors)
     return resolved
+
+
+def _of_categories(given: list[Prior], outline: ModelOutline) -> list[Prior]:
+    """What the user's priors of classes b and Intercept without a dpar say about each category's predictor, unless a
+    prior of its own is given: brms's global priors of categorical models."""
+    if not outline.by_category:
+        return []
+    own = {row.key for row in given}
+    wide = [row for row in given if row.class_ in ("b", "Intercept") and not row.dpar and not row.coef]
+    present = {(p.dpar, "Intercept") for p in outline.predictors if p.intercept}
+    present |= {(p.dpar, "b") for p in outline.predictors if p.coefficients}
+    narrow = [replace(row, dpar=name) for row in wide for name in outline.family.main]
+    return [row for row in narrow if row.key not in own and (row.dpar, row.class_) in present]
+
+
+def _smallest(outline: ModelOutline) -> float | None:
+    return None if outline.response is None else float(np.min(outline.response))
 
 
 def parameter_name(row: Prior) -> str:
@@ -115,15 +165,16 @@ def parameter_name(row: Prior) -> str:
 
 def _internal(row: Prior) -> Prior:
     """brms's inner names: class cor is L, and its prior lkj is lkj_corr_cholesky."""
-    if row.class_ not in ("cor", CORRELATION):
+    if row.class_ not in (*CORRELATIONS, *CORRELATIONS.values()):
         return row
     if row.prior and parse_prior(row.prior).name == "lkj":
         row = replace(row, prior="lkj_corr_cholesky" + row.prior[row.prior.index("(") :])
-    return replace(row, class_=CORRELATION)
+    return replace(row, class_=CORRELATIONS.get(row.class_, row.class_))
 
 
 def _external(row: Prior) -> Prior:
-    return replace(row, class_="cor") if row.class_ == CORRELATION else row
+    outer = {inner: class_ for class_, inner in CORRELATIONS.items()}
+    return replace(row, class_=outer.get(row.class_, row.class_))
 
 
 def _call(row: Prior, prior: str = "...") -> str:
@@ -162,9 +213,10 @@ def _with_bounds(row: Prior, defaults: Rows) -> Prior:
 
 def _check_content(row: Prior, rows: Rows) -> None:
     density = parse_prior(row.prior) if row.prior else None
-    if row.class_ == CORRELATION:
+    if row.class_ in CORRELATIONS.values():
         if row.lb or row.ub:
-            raise PriorError("correlations have no bounds to set: leave out lb and ub of class cor")
+            class_ = _external(row).class_
+            raise PriorError(f"correlations have no bounds to set: leave out lb and ub of class {class_}")
         if density is not None and density.name != "lkj":
             raise PriorError(f"the prior of correlations is lkj(eta), not {row.prior}: {_call(row)}")
     elif density is not None and density.is_constant:
@@ -172,6 +224,8 @@ def _check_content(row: Prior, rows: Rows) -> None:
         if not lower <= density.arguments[0] <= upper:
             name = parameter_name(row)
             raise PriorError(f"{row.prior} is outside the range of {name}, from {lower:g} to {upper:g}")
+    elif density is not None and density.name == "dirichlet" and rows[row.key].class_ in SIMPLEXES:
+        return
     elif density is not None and not density.is_scalar:
         of = "correlations (class cor)" if density.name == "lkj" else "simplexes, and this model has none"
         raise PriorError(f"{density.name} is a prior of {of}; it cannot be the prior of class {row.class_}")
@@ -230,6 +284,7 @@ def _vectors(outline: ModelOutline, priors: ResolvedPriors) -> list[tuple[Prior,
         sought += [(Prior(class_="b", dpar=p.dpar), p.coefficients)] * bool(p.coefficients)
     sought += [(Prior(class_="sd", group=g.group), g.coefficients) for g in outline.groups]
     sought += [(Prior(class_=name), ()) for name in outline.scalars]
+    sought += [(Prior(class_=c, dpar=d, group=g), names) for c, d, g, names in outline.vectors]
     return [(row, priors.vector(row.class_, row.dpar, row.group, coefs)) for row, coefs in sought]
 
 

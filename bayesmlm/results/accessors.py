@@ -91,8 +91,10 @@ def to_datatree(
     coordinates = {name: groups["posterior"][name] for name in ("chain", "draw")}
 
     def by_row(values: NDArray[np.float64]) -> xr.Dataset:
-        shaped = values.reshape(fit.nchains, len(kept), fit.nobs)
-        return xr.Dataset({_response(fit): (("chain", "draw", "obs_id"), shaped)}, coords=coordinates)
+        shaped = values.reshape(fit.nchains, len(kept), *values.shape[1:])
+        # A response of several columns has a last dimension, called as in observed_data.
+        dims = ("chain", "draw", "obs_id", f"{_response(fit)}_dim_1")[: shaped.ndim]
+        return xr.Dataset({_response(fit): (dims, shaped)}, coords=coordinates)
 
     if log_likelihood:
         groups["log_likelihood"] = by_row(fit.log_lik(draw_ids=ids))

@@ -15,6 +15,7 @@ from ..data.columns import Factor
 from ..errors import BayesmlmWarning, ConvergenceWarning
 from ..inference.protocol import Draws
 from ..model.blocks import GroupBlock, pair_indices
+from ..model.parts.mixture_weights import ORDERED
 from ..priors.outline import dpar_of
 from ..priors.vector import VectorPrior, draw_prior
 from . import layout
@@ -72,11 +73,17 @@ def tree_from_sites(
         variables.append(variable)
         arrays[variable.name] = values
 
+    of_parts = [entry for part in spec.structure.parts for entry in part.variables()]
+    # Thresholds stand where intercepts do: before those of other parameters.
+    first = [entry for entry in of_parts if entry[0].kind in ("b_Intercept", "Intercept")]
+    others = [entry for entry in of_parts if entry not in first]
+    for variable, name in first:
+        put(variable, samples[name])
     for p in spec.structure.predictors:
         dpar = dpar_of(p.parameter)
         if p.intercept:
             put(layout.intercept(dpar), samples[f"b{p.suffix}_Intercept"])
-            put(layout.centred_intercept(dpar), samples[f"Intercept{p.suffix}"])
+            put(layout.centred_intercept(dpar), p.intercept_of(samples))
         if p.coefficients:
             coefficients = design.predictors[p.parameter].coefficients
             put(layout.population(coefficients, dpar), samples[f"b{p.suffix}"])
@@ -96,17 +103,31 @@ def tree_from_sites(
         put(layout.correlations(group, [pair for b in blocks for pair in b.pairs]), values)
     for name in spec.structure.scalars:
         put(layout.quantity(name), samples[name])
+    for name, other in spec.structure.tied:
+        if other in spec.structure.scalars:
+            put(layout.quantity(name), samples[name])
+    for name, value in {**_family_constants(design), **design.response.fixed}.items():
+        put(layout.quantity(name), np.full_like(samples["lprior"], value))
+    for variable, name in others:
+        put(variable, samples[name])
     for name, values in (priors or {}).items():
         put(layout.quantity(name, kind="prior"), values)
     return layout.build_tree(
         variables,
         arrays,
         sample_stats=stats,
-        observed_data={design.response.name: design.response.values},
+        # Rows first, as ArviZ has them.
+        observed_data={design.response.name: design.response.values.T},
         constant_data=_constant_data(design),
         log_prior={"lprior": samples["lprior"]},
         attributes={"inference_library": "numpyro", "modeling_library": "bayesmlm"},
     )
+
+
+def _family_constants(design: Design) -> dict[str, float]:
+    """The parameters that have the value the family gives them (disc of ordinal families)."""
+    records = [p for p in design.family.parameters if p.fixed is not None]
+    return {p.name: design.fixed[p.name] for p in records if p.name in design.fixed}
 
 
 def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
@@ -119,12 +140,19 @@ def tree_to_sites(tree: xr.DataTree, spec: ModelSpec) -> dict[str, NDArray]:
 
     design = spec.design
     out: dict[str, NDArray] = {name: values(layout.quantity(name)) for name in spec.structure.scalars}
+    ordered: list[NDArray] = []
     for p in spec.structure.predictors:
         dpar = dpar_of(p.parameter)
         if p.intercept:
             out[f"Intercept{p.suffix}"] = values(layout.centred_intercept(dpar))
+        if p.place is not None:
+            ordered.append(out.pop(f"Intercept{p.suffix}"))
         if p.coefficients:
             out[f"b{p.suffix}"] = values(layout.population((), dpar))
+    if ordered:
+        out[ORDERED] = np.stack(ordered, axis=-1)
+    for part in spec.structure.parts:
+        out |= {name: values(variable) for variable, name in part.variables()}
     sds: dict[str, list[tuple[list[int], NDArray]]] = {}
     effects: dict[str, list[tuple[list[int], NDArray]]] = {}
     for group, parameter, members in _by_group(design):
@@ -165,6 +193,8 @@ def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
     rng = np.random.default_rng([draws.settings.seed, 2])
     out: dict[str, NDArray] = {}
     for site in spec.structure.sites:
+        if site.kind == "lkj" and site.constants is not None:
+            out |= _prior_correlations(site.names, 1, float(site.constants["eta"]), rng, (chains, length))
         if site.prior is None:
             continue
         for name, label, density in zip(site.names, site.prior.names, site.prior.densities, strict=True):
@@ -173,22 +203,25 @@ def prior_draws(spec: ModelSpec, draws: Draws) -> dict[str, NDArray]:
                 out[f"prior_{name}"] = draw_prior(one, rng, chains * length).reshape(chains, length)
     for block in spec.design.blocks:
         if block.has_correlations:
-            out |= _prior_correlations(block, spec.priors.lkj(block.group), rng, (chains, length))
+            names = tuple(f"cor_{block.group}__{pair}" for pair in block.pair_labels)
+            eta = spec.priors.lkj(block.group)
+            out |= _prior_correlations(names, block.by_count, eta, rng, (chains, length))
     return out
 
 
 def _prior_correlations(
-    block: GroupBlock, eta: float, rng: np.random.Generator, shape: tuple[int, int]
+    names: tuple[str, ...], matrices: int, eta: float, rng: np.random.Generator, shape: tuple[int, int]
 ) -> dict[str, NDArray]:
+    """Draws of the correlations called ``names`` of so many matrices, one after the other."""
     from ..priors.lkj import draw_correlations
 
-    row, column = pair_indices(block.size)
+    size = next(k for k in range(2, len(names) + 2) if matrices * k * (k - 1) // 2 == len(names))
+    row, column = pair_indices(size)
     columns: list[NDArray] = []
-    for _ in range(block.by_count):
-        drawn = draw_correlations(eta, block.size, rng, shape[0] * shape[1])
+    for _ in range(matrices):
+        drawn = draw_correlations(eta, size, rng, shape[0] * shape[1])
         columns += [values.reshape(shape) for values in drawn[:, row, column].T]
-    names = [f"prior_cor_{block.group}__{pair}" for pair in block.pair_labels]
-    return dict(zip(names, columns, strict=True))
+    return {f"prior_{name}": values for name, values in zip(names, columns, strict=True)}
 
 
 def _by_group(design: Design) -> Iterator[tuple[str, str, list[tuple[GroupBlock, list[int]]]]]:

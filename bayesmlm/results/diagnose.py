@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["convergence_table", "diagnose", "messages"]
 
-KINDS = ("b_Intercept", "b", "sd", "cor", "dpar", "r")
+KINDS = ("b_Intercept", "b", "sd", "cor", "dpar", "response_cor", "r")
 
 MOST_GROUP_EFFECTS = 1000
 """More group effects than this are left out: their Rhats would take seconds, and the parameters above them

@@ -17,6 +17,9 @@ from ..errors import BayesmlmError
 from ..formula.nodes import Node
 from ..formula.walk import variables
 from ..messages import inform
+from ..model.additions import OF_THE_RESPONSE
+from .categories import expected_category, warn_of_numbers
+from .effects_categories import by_category, check_categorical, single_variables
 from .effects_grid import (
     EffectGrid,
     ModelVariables,
@@ -57,6 +60,9 @@ class Effect:
     points: pd.DataFrame
     draws: NDArray[np.float64] | None = None
     surface: bool = False
+    shares: NDArray[np.float64] | None = None
+    """(rows,) posterior means of the estimates where the second "variable" is the response's category, ``cats__``:
+    those of the categories add up."""
 
 
 class ConditionalEffects(Mapping[str, pd.DataFrame]):
@@ -138,6 +144,8 @@ def conditional_effects(
         prob: width of the interval. robust: median and MAD (default) instead of mean and sd.
         method: "posterior_epred" (response scale), "posterior_predict" or "posterior_linpred" (link scale).
         spaghetti: keep each draw's line (choose ``ndraws``). surface: two numeric predictors as a surface;
+        categorical: a curve for each category of the response, its probability (of multinomial kinds its count), over
+            single variables; without it ordered categories count as numbers, with a warning.
         too_far: leave out grid points that far from any data, as a fraction of the range.
         transform: applied to draws and points, with ``method="posterior_predict"``.
         resolution: grid points of a numeric predictor. select_points: see `effects_grid.points_frame`.
@@ -146,10 +154,16 @@ def conditional_effects(
 
     Raises `BayesmlmError` for effects that are not in the model and arguments that exclude each other.
     """
-    _check_arguments(method, spaghetti, surface, categorical, transform)
+    _check_arguments(method, spaghetti, surface, transform)
+    if categorical:
+        check_categorical(fit.family, method, surface, dpar)
+    elif dpar is None and method != "posterior_linpred":
+        warn_of_numbers("conditional_effects", fit.family, "; categorical=True shows each category")
     probs = quantile_levels(prob)
     model = model_variables(fit, re_formula)
     chosen = choose_effects(model, effects)
+    if categorical:
+        chosen = single_variables(chosen, asked=effects is not None)
     reference = reference_rows(model, conditions)
     _announce_trials(model, conditions)
     grids = [
@@ -170,19 +184,29 @@ def conditional_effects(
     draws = _predict(fit, model, grids, method, arguments)
     details: dict[str, Effect] = {}
     for grid, own in zip(grids, draws, strict=True):
+        if own.ndim == 3 and categorical:
+            grid, own = by_category(grid, own, fit.family)
+        elif own.ndim == 3:
+            own = expected_category(fit.family, own)
         own = own if transform is None else np.asarray(transform(own), dtype=float)
         response = fit.design.response.values
+        response = (
+            response if response.ndim == 1 else response[0]
+        )  # columns of counts or shares have no points
         if transform is not None:
             response = np.asarray(transform(response), dtype=float)
-        points = points_frame(model, grid.effect, reference, response, select_points)
+        points = points_frame(
+            model, grid.effect[:1] if categorical else grid.effect, reference, response, select_points
+        )
         summary = summarise_draws(np.ascontiguousarray(own.T), probs, robust)
         details[":".join(grid.effect)] = Effect(
             _table(grid, summary, int_conditions or {}),
             grid.effect,
             dpar or fit.formula.main.left_text,
-            _with_effect_columns(points, grid),
+            points if categorical else _with_effect_columns(points, grid),
             own if spaghetti and grid.numeric[0] else None,
             grid.surface,
+            own.mean(axis=0) if categorical else None,
         )
     return ConditionalEffects(details)
 
@@ -235,16 +259,12 @@ def _terms(predictor: Predictor) -> list[tuple[Node, ...]]:
 
 
 def _check_arguments(
-    method: str, spaghetti: bool, surface: bool, categorical: bool, transform: Callable[..., Any] | None
+    method: str, spaghetti: bool, surface: bool, transform: Callable[..., Any] | None
 ) -> None:
     if method not in METHODS:
         raise BayesmlmError(f"method={method!r} is none of {', '.join(METHODS)}")
     if spaghetti and surface:
         raise BayesmlmError("spaghetti and surface exclude each other; choose one")
-    if categorical:
-        raise BayesmlmError(
-            "categorical=True is for categorical and ordinal families, which this model is not"
-        )
     if transform is not None and method != "posterior_predict":
         raise BayesmlmError(
             'transform needs method="posterior_predict": it is applied to predicted responses'
@@ -271,9 +291,11 @@ def _predict(
 ) -> list[NDArray[np.float64]]:
     # One prediction for all effects: one shape, so one compilation. Only variables that matter are passed on.
     main = fit.formula.main
-    wanted = {*model.predictors, *model.groups, *variables(*main.additions)}
-    needed = [name for name in model.data.columns if name in wanted]
-    newdata = pd.concat([grid.rows[needed] for grid in grids], ignore_index=True)
+    # Additions that say something of observed responses are not needed; without its variable subset() keeps all rows.
+    needed = [call for call in main.additions if call.function not in OF_THE_RESPONSE]
+    wanted = {*model.predictors, *model.groups, *variables(*needed)}
+    columns = [name for name in model.data.columns if name in wanted]
+    newdata = pd.concat([grid.rows[columns] for grid in grids], ignore_index=True)
     values = np.asarray(getattr(fit, method)(newdata, **arguments))
     ends = np.cumsum([len(grid.rows) for grid in grids])
     return np.split(values, ends[:-1], axis=1)

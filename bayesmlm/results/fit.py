@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import BayesmlmError
 from ..inference.approximation import Approximation
 from ..inference.protocol import SamplerSettings, Timings
-from . import accessors, criteria, layout, tables
+from . import accessors, categories, criteria, layout, tables
 from .predict import Request, predict
 from .summary import Summary, summarise
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..model.spec import ModelSpec
     from .effects import ConditionalEffects
     from .hypothesis import Hypotheses
+    from .survival import SurvivalCurve
 
 __all__ = ["BayesFit"]
 
@@ -67,8 +68,10 @@ class BayesFit:
     @property
     def integrated(self) -> tuple[str, ...]:
         """The group terms that were integrated out, as they are written: ``"x | g"``; the sampler did not move them."""
-        mu = self.design.predictors["mu"]
         blocks = self.spec.integration.blocks
+        if not blocks:
+            return ()
+        mu = self.design.predictors["mu"]
         return tuple(
             g.term.label for g, slot in zip(mu.groups, mu.slots, strict=True) if slot.block in blocks
         )
@@ -190,8 +193,15 @@ class BayesFit:
         return tables.ranef(self.idata, summary=summary, prob=prob, robust=robust)
 
     def coef(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:
-        """Coefficients of each group level: population plus group effects."""
-        return tables.coef(self.idata, summary=summary, prob=prob, robust=robust)
+        """Coefficients of each group level: population plus group effects.
+
+        Thresholds of ordinal families, ``Intercept[k]``, less the group's effect, or of families in which the linear
+        predictor comes first (cratio, acat) the other way round, as in brms.
+        """
+        flipped = self.family.name not in categories.THRESHOLDS_FIRST
+        return tables.coef(
+            self.idata, summary=summary, prob=prob, robust=robust, thresholds=-1 if flipped else 1
+        )
 
     def VarCorr(self, summary: bool = True, prob: float = 0.95, robust: bool = False) -> Any:  # noqa: N802
         """Standard deviations, correlations and covariances of group effects, and the residual's."""
@@ -223,13 +233,17 @@ class BayesFit:
 
     # ---- predictions ------------------------------------------------------------------------------------------
     def posterior_linpred(
-        self, newdata: Any = None, *, transform: bool = False, **kwargs: Any
+        self, newdata: Any = None, *, transform: bool = False, incl_thres: bool = False, **kwargs: Any
     ) -> NDArray[np.float64]:
         """(draws, rows) linear predictor on the link scale; ``transform=True`` applies the inverse link.
 
+        ``incl_thres``: of ordinal families (draws, rows, thresholds), disc times the differences of thresholds and
+        linear predictor, with the sign that the family gives them.
         Further arguments as in `posterior_epred`.
         """
         kind = "parameter" if transform else "linear_predictor"
+        if incl_thres and categories.is_ordinal(self.family) and not (transform or kwargs.get("dpar")):
+            kind = categories.with_thresholds(self.family)
         return predict(self, kind, Request.of("posterior_linpred", newdata, kwargs))
 
     def posterior_epred(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
@@ -242,25 +256,61 @@ class BayesFit:
         request = Request.of("posterior_epred", newdata, kwargs)
         return predict(self, "mean" if request.dpar is None else "parameter", request)
 
-    def posterior_predict(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
-        """(draws, rows) responses drawn from the model; arguments as in `posterior_epred`."""
-        return predict(self, "sample", Request.of("posterior_predict", newdata, kwargs))
+    def posterior_predict(
+        self,
+        newdata: Any = None,
+        *,
+        output: str = "random",
+        q: Any = None,
+        p: Any = None,
+        log: bool = False,
+        lower_tail: bool = True,
+        **kwargs: Any,
+    ) -> NDArray[np.float64]:
+        """(draws, rows) responses drawn from the model; further arguments as in `posterior_epred`.
+
+        ``output`` asks for something else of the response's distribution given each draw: "probability", P(Y <= q), or
+        above q with ``lower_tail=False``; "density" at q; "quantile" of the probability p; "pit", the probability
+        integral transform of the observed response, randomised where the distribution has steps or the response is
+        censored. ``q`` is the observed response unless given, a number or one for each row; ``log``: probabilities
+        and densities are logarithms. A truncated response keeps to its bounds; censoring matters to "pit" alone.
+        """
+        from .predictive_output import predictive_output
+
+        return predictive_output(
+            self, newdata, output, q=q, p=p, log=log, lower_tail=lower_tail, arguments=kwargs
+        )
 
     def log_lik(self, newdata: Any = None, **kwargs: Any) -> NDArray[np.float64]:
         """(draws, rows) log-likelihood, weights included as in brms."""
         return predict(self, "log_likelihood", Request.of("log_lik", newdata, kwargs))
 
+    def pp_mixture(self, newdata: Any = None, **kwargs: Any) -> Any:
+        """Probabilities that responses come from each component of a mixture; see `results.mixtures.pp_mixture`."""
+        from .mixtures import pp_mixture
+
+        return pp_mixture(self, newdata, **kwargs)
+
     def fitted(
         self, newdata: Any = None, *, prob: float = 0.95, robust: bool = False, **kwargs: Any
     ) -> pd.DataFrame:
-        """Summary of `posterior_epred` for each row."""
-        return tables.summarise_columns(self.posterior_epred(newdata, **kwargs), prob=prob, robust=robust)
+        """Summary of `posterior_epred` for each row; of categories with columns for each, ``P(Y = a)``."""
+        draws = self.posterior_epred(newdata, **kwargs)
+        if draws.ndim == 3:
+            names = categories.category_names(self.family, draws.shape[2])
+            return categories.category_table(names, draws, prob=prob, robust=robust)
+        return tables.summarise_columns(draws, prob=prob, robust=robust)
 
     def predict(
         self, newdata: Any = None, *, prob: float = 0.95, robust: bool = False, **kwargs: Any
     ) -> pd.DataFrame:
-        """Summary of `posterior_predict` for each row."""
-        return tables.summarise_columns(self.posterior_predict(newdata, **kwargs), prob=prob, robust=robust)
+        """Summary of `posterior_predict` for each row; of categories how often each is drawn, ``P(Y = a)``."""
+        draws = self.posterior_predict(newdata, **kwargs)
+        if draws.ndim == 3:
+            return categories.category_table(self.family.categories, draws, prob=prob, robust=robust)
+        if self.family.categories and kwargs.get("output", "random") == "random":
+            return categories.category_frequencies(self.family, draws)
+        return tables.summarise_columns(draws, prob=prob, robust=robust)
 
     def residuals(
         self,
@@ -273,23 +323,38 @@ class BayesFit:
     ) -> pd.DataFrame:
         """Summary of y minus expected (or, ``method="posterior_predict"``, drawn) response for each row.
 
-        ``type="pearson"`` divides by the response's standard deviation given the parameters' posterior draws.
+        ``type="pearson"`` divides by the response's standard deviation given the parameters' posterior draws;
+        ``type="quantile"``: randomised quantile residuals, standard normal if the model is right, of discrete, censored
+        and truncated responses too (``method`` does not matter).
         """
+        if type not in ("ordinary", "pearson", "quantile"):
+            raise BayesmlmError(f'type must be "ordinary", "pearson" or "quantile", not {type!r}')
+        if type == "quantile":
+            from .predictive_output import quantile_residuals
+
+            return tables.summarise_columns(quantile_residuals(self, kwargs), prob=prob, robust=robust)
         if method not in ("posterior_epred", "posterior_predict"):
             raise BayesmlmError(f'method must be "posterior_epred" or "posterior_predict", not {method!r}')
+        categories.refuse_errors(self.family)
         error = self.design.response.values - getattr(self, method)(**kwargs)
         if type == "pearson":
             error = error / self.posterior_predict(**kwargs).std(axis=0)
         return tables.summarise_columns(error, prob=prob, robust=robust)
 
     def predictive_error(self, **kwargs: Any) -> NDArray[np.float64]:
-        """(draws, rows) y minus a drawn response."""
+        """(draws, rows) y minus a drawn response. Raises `BayesmlmError` where responses are categories."""
+        categories.refuse_errors(self.family)
         return self.design.response.values - self.posterior_predict(**kwargs)
 
     def predictive_interval(self, prob: float = 0.9, **kwargs: Any) -> pd.DataFrame:
-        """Central intervals of drawn responses, one row for each row of data."""
-        draws = self.posterior_predict(**kwargs).T
-        return accessors.interval_table(draws, range(len(draws)), prob)
+        """Central intervals of drawn responses, one row for each row of data; columns by category where the response
+        has a column for each."""
+        draws = self.posterior_predict(**kwargs)
+        rows = range(draws.shape[1])
+        if draws.ndim == 2:
+            return accessors.interval_table(draws.T, rows, prob)
+        columns = zip(self.family.categories, np.moveaxis(draws, 2, 0), strict=True)
+        return pd.concat({name: accessors.interval_table(c.T, rows, prob) for name, c in columns}, axis=1)
 
     # ---- model criteria ---------------------------------------------------------------------------------------
     def loo(self, **kwargs: Any) -> Any:
@@ -309,11 +374,14 @@ class BayesFit:
         return self._cache["waic"]
 
     def bayes_R2(self, summary: bool = True, prob: float = 0.95, robust: bool = False, **kwargs: Any) -> Any:  # noqa: N802
-        """Bayesian R2, residual-based as in brms 2.18: var(mu) / (var(mu) + var(y - mu)) for each draw."""
-        epred = self.posterior_epred(**kwargs)
-        return criteria.bayes_R2(
-            self.design.response.values, epred, summary=summary, prob=prob, robust=robust
-        )
+        """Bayesian R2, residual-based as in brms 2.18: var(mu) / (var(mu) + var(y - mu)) for each draw.
+
+        Ordered categories count as numbers, with a warning; of others there is no R2.
+        """
+        epred = categories.in_numbers("bayes_R2", self.family, self.posterior_epred(**kwargs))
+        observed = self.design.response.observed
+        y, epred = self.design.response.values[..., observed], epred[:, observed]
+        return criteria.bayes_R2(y, epred, summary=summary, prob=prob, robust=robust)
 
     def loo_R2(self, **kwargs: Any) -> Any:  # noqa: N802
         """R2 of leave-one-out predictions; see `results.r_squared.loo_R2`."""
@@ -325,6 +393,15 @@ class BayesFit:
         from .effects import conditional_effects
 
         return conditional_effects(self, effects, **kwargs)
+
+    def survival_curve(self, newdata: Any = None, times: Any = None, **kwargs: Any) -> SurvivalCurve:
+        """P(T > t) over time: the rows' average, of each level of ``group``, or of each row of ``newdata``.
+
+        Arguments: see `results.survival.survival_curve`. ``.plot()`` shows the data's Kaplan-Meier curve beside it.
+        """
+        from .survival import survival_curve
+
+        return survival_curve(self, newdata, times, **kwargs)
 
     def plot(self, variables: Any = None, **kwargs: Any) -> Any:
         """Marginal posterior and trace of each parameter, in pages of five; see `plots.trace.plot_trace`."""

@@ -40,10 +40,11 @@ __all__ = [
     "nuts_params",
     "population",
     "quantity",
+    "response_correlations",
     "select",
 ]
 
-KIND_ORDER = ("b_Intercept", "b", "sd", "cor", "dpar", "Intercept", "other", "r", "prior")
+KIND_ORDER = ("b_Intercept", "b", "sd", "cor", "dpar", "response_cor", "Intercept", "other", "r", "prior")
 """brms's order of the classes of draws; within a class, the order in which the variables were given."""
 
 _FLAT_PATTERN = {
@@ -51,7 +52,9 @@ _FLAT_PATTERN = {
     "sd": "sd_{group}__{prefix}{0}",
     "cor": "cor_{group}__{0}",
     "r": "r_{group}{suffix}[{0},{1}]",
+    "response_cor": "{name}__{0}",
 }
+_FLAT_PATTERN_BY_NAME = {"theta": "theta{0}"}
 _NUTS_PARAMETERS = {
     "accept_stat__": "acceptance_rate",
     "stepsize__": "step_size",
@@ -146,6 +149,11 @@ def quantity(name: str, labels: Sequence[str] | None = None, kind: str = "dpar")
     if labels is None:
         return Variable(_no_slash(name), kind)
     return Variable(_no_slash(name), kind, (f"{_no_slash(name)}_dim",), (tuple(labels),))
+
+
+def response_correlations(name: str, pairs: Sequence[str]) -> Variable:
+    """``lncor`` [lncor_pair]: correlations of what a response is made of; pairs are written ``a__b``."""
+    return Variable(name, "response_cor", (f"{name}_pair",), (tuple(pairs),))
 
 
 def coefficient_pairs(coefs: Sequence[str]) -> list[tuple[str, str]]:
@@ -367,9 +375,10 @@ def _flatten(array: xr.DataArray) -> dict[str, FlatName]:
         "group": factor,
         "prefix": f"{dpar}_" if dpar else "",
         "suffix": f"__{dpar}" if dpar else "",
+        "name": str(array.name),
     }
     name = str(array.name)
-    pattern = _FLAT_PATTERN.get(kind)
+    pattern = _FLAT_PATTERN.get(kind) or _FLAT_PATTERN_BY_NAME.get(name)
     coordinates = [[str(label) for label in array[dim].to_numpy().tolist()] for dim in array.dims[2:]]
     result: dict[str, FlatName] = {}
     # Column by column, as Stan lists matrices: all levels of the first coefficient, then of the second.

@@ -228,8 +228,10 @@ def _bayes(fit: BayesFit, request: Request) -> Column:
 
 
 def _names_in_r(fit: BayesFit) -> dict[str, str]:
-    """R's names of the coefficients of mu, by brms's: ``IxE2`` is ``I(x^2)``."""
-    p = fit.design.predictors["mu"]
+    """R's names of the coefficients of mu, by brms's: ``IxE2`` is ``I(x^2)``; none in a model without a mu."""
+    p = fit.design.predictors.get("mu")
+    if p is None:
+        return {}
     designs = [p.population, *(part.effects for part in p.groups)]
     names = {b: r for design in designs for b, r in zip(design.names, design.r_names, strict=True)}
     return {**names, "Intercept": "(Intercept)"}
@@ -265,9 +267,12 @@ def _bayes_criteria(fit: BayesFit, request: Request, notes: list[str]) -> dict[s
 
 def _bayes_fit(fit: BayesFit) -> dict[str, float]:
     """Bayesian R2 (posterior means) and the RMSE of posterior mean responses; none for categories."""
-    if fit.design.response.is_factor:
+    if fit.design.response.is_factor or fit.family.categories:
         return {}
-    epred = fit.posterior_epred()
+    try:
+        epred = fit.posterior_epred()
+    except BayesmlmError:  # a family without expected responses: cox, or one of the user's own
+        return {}
     y = fit.get_y()
     from .r_squared import bayes_R2
 
@@ -282,9 +287,10 @@ def _bayes_fit(fit: BayesFit) -> dict[str, float]:
 def _bayes_icc(fit: BayesFit) -> float:
     """Posterior mean of the adjusted ICC: the part of group effects in the variance that X leaves (Nakagawa, Johnson
     and Schielzeth 2017, J. R. Soc. Interface 14). For normal responses with one residual standard deviation."""
+    if fit.family.name != "gaussian" or fit.family.link("mu") != "identity":
+        return math.nan
     groups = fit.design.predictors["mu"].groups
-    usual = fit.family.name == "gaussian" and fit.family.link("mu") == "identity"
-    if not usual or not groups or any(part.by is not None for part in groups):
+    if not groups or any(part.by is not None for part in groups):
         return math.nan
     draws = fit.VarCorr(summary=False)
     if "sd_residual__" not in draws:

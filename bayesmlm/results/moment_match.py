@@ -53,13 +53,15 @@ def moment_match(
     shape = (fit.nchains, fit.ndraws // fit.nchains)
     model = Evaluator(fit)
     q = unconstrained_draws(fit)
-    values = np.stack([model.log_likelihood(q, int(row)) for row in rows])
+    # Rows are counted without those whose response is missing.
+    places = np.flatnonzero(fit.design.response.observed)[rows]
+    values = np.stack([model.log_likelihood(q, int(place)) for place in places])
     weights, k = log_weights(values, efficiency)
     latest = dict(enumerate(values))
 
     def log_likelihood(draws: Any, position: int) -> Any:
         # ArviZ does not say what the log-likelihood is at the draws it ends with: they are the last ones it asks for.
-        latest[position] = model.log_likelihood(_flat(draws), int(rows[position]))
+        latest[position] = model.log_likelihood(_flat(draws), int(places[position]))
         return _by_chain(latest[position], shape)
 
     with warnings.catch_warnings():

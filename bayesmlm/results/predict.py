@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from ..data.frame import Frame
 from ..data.model_frame import check_finite
 from ..errors import BayesmlmError, FormulaError
+from ..families import conditional
 from ..formula import parse_formula
 from ..model.blocks import GroupBlock, pair_indices
 from ..terms.group import NewLevels
+from .predictive_output import OF_THE_RESPONSE, OUTPUT_KINDS
 
 if TYPE_CHECKING:
     from ..model.program import Structure
@@ -56,18 +58,28 @@ class Request:
 
 
 def _linear_predictor(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
-    return structure.linear_predictors(values, design)[dpar]
+    import jax.numpy as jnp
+
+    etas = structure.linear_predictors(values, design)
+    return etas[dpar] if dpar else jnp.stack([etas[name] for name in structure.family.main])
 
 
 def _parameter(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
     import jax.numpy as jnp
 
-    parameters = structure.parameters(values, design)
-    return jnp.broadcast_to(parameters[dpar], parameters["eta"].shape)
+    if structure.family.joint_link and dpar in structure.family.main:
+        return _linear_predictor(structure, values, design, key, dpar)
+    parameters = structure.distributional_parameters(values, design)
+    return jnp.broadcast_to(parameters[dpar], (_rows(design),))
+
+
+def _rows(design: Any) -> int:
+    """Number of rows of a design as `Design.arrays` gives it."""
+    return int(next(iter(design["predictors"].values()))["X"].shape[-1])
 
 
 def _mean(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
-    return structure.family.mean(structure.parameters(values, design), design["extra"])
+    return conditional.mean(structure.family, structure.parameters(values, design), design["extra"])
 
 
 def _sample(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
@@ -75,9 +87,19 @@ def _sample(structure: Structure, values: Any, design: Any, key: Any, dpar: str)
     import jax.numpy as jnp
 
     parameters = structure.parameters(values, design)
-    rows = parameters["eta"].shape
-    parameters = {name: jnp.broadcast_to(value, rows) for name, value in parameters.items()}
-    return structure.family.sample(jax.random.wrap_key_data(key), parameters, design["extra"])
+    rows = (_rows(design),)
+    parameters = {
+        name: value if jnp.ndim(value) > 1 else jnp.broadcast_to(value, rows)
+        for name, value in parameters.items()
+    }
+    key = jax.random.wrap_key_data(key)
+    return conditional.sample(structure.family, key, parameters, design["extra"])
+
+
+def _with_thresholds(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    """(K - 1, n): disc (thresholds - eta)."""
+    p = structure.parameters(values, design)
+    return p["disc"] * (p["thresholds"] - p["eta"])
 
 
 def _log_likelihood(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
@@ -85,20 +107,47 @@ def _log_likelihood(structure: Structure, values: Any, design: Any, key: Any, dp
     return terms * design["weights"] if "weights" in design else terms
 
 
+def _membership(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
+    """(components, n) log probability that a response comes from each component of a mixture."""
+    from ..families.mixture import log_memberships
+
+    parameters = structure.parameters(values, design)
+    return log_memberships(structure.family.components, design["y"], parameters, design["extra"])
+
+
+OF_RESPONSE = frozenset({"log_likelihood", "membership"}) | OF_THE_RESPONSE
+"""Kinds that need the response."""
+
 KINDS: Mapping[str, Callable[..., Any]] = {
     "linear_predictor": _linear_predictor,
     "parameter": _parameter,
     "mean": _mean,
     "sample": _sample,
     "log_likelihood": _log_likelihood,
+    "thresholds_less_predictor": _with_thresholds,
+    "predictor_less_thresholds": lambda *arguments: -_with_thresholds(*arguments),
+    "membership": _membership,
+    **OUTPUT_KINDS,
 }
 
 
-def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
-    """(draws, rows) of what ``kind`` names; draws in chain order. Raises `NewDataError` for unusable new data."""
+def predict(
+    fit: BayesFit, kind: str, request: Request, supplied: Mapping[str, Any] | None = None
+) -> NDArray[np.float64]:
+    """(draws, rows), or (draws, rows, categories), of what ``kind`` names; draws in chain order.
+
+    The linear predictors of a family with several main parameters are (draws, rows, parameters) unless one is named.
+    ``supplied``: what ``kind`` needs besides the design: numbers, arrays over rows, or a function of the number of
+    rows that gives them; ``q`` stands in for the response. Raises `NewDataError` for unusable new data.
+    """
+    supplied = supplied or {}
     structure = fit.spec.structure
-    dpar = request.dpar or "mu"
-    if kind in ("linear_predictor", "parameter"):
+    main = structure.family.main
+    # Without a name: all main parameters of a family that has several.
+    dpar = request.dpar or (main[0] if len(main) == 1 else "")
+    if kind == "parameter" and not dpar:
+        kind = "mean"
+    if kind in ("linear_predictor", "parameter") and dpar:
         _check_parameter(structure, dpar, kind)
     chosen = draw_numbers(fit.ndraws, request.ndraws, request.draw_ids, request.seed)
     values = fit.site_values(chosen)
@@ -106,18 +155,32 @@ def predict(fit: BayesFit, kind: str, request: Request) -> NDArray[np.float64]:
     rng = np.random.default_rng(request.seed)
     if request.newdata is None:
         design = fit.spec.design.arrays() if include is None else _mask(fit, include)
-        if kind == "log_likelihood":
+        if kind in OF_RESPONSE and "q" not in supplied:
             design |= fit.spec.design.response.arrays()
     else:
-        frame = request.newdata if isinstance(request.newdata, Frame) else Frame.from_any(request.newdata)
+        frame = fit.spec.design.new_rows(Frame.from_any(request.newdata))
         used = fit.spec.design.variables
         check_finite(frame, [name for name in used if name in frame.columns])
         design, new = fit.spec.design.new_arrays(frame, include or _everything, request.allow_new_levels)
         values = _extend(fit, values, new, request.sample_new_levels, rng)
-        if kind == "log_likelihood":
+        if kind in OF_RESPONSE and "q" not in supplied:
             design |= fit.spec.design.new_response(frame)
     values = _without_stored_effects(fit, values, design)
-    return run_blocks(structure, kind, values, design, dpar, request.seed)
+    design |= {name: _over_rows(name, value, _rows(design)) for name, value in supplied.items()}
+    result = run_blocks(structure, kind, values, design, dpar, request.seed)
+    return result if result.ndim == 2 else np.swapaxes(result, 1, 2)
+
+
+def _over_rows(name: str, value: Any, rows: int) -> NDArray[np.float64]:
+    """What a kind of prediction is supplied with, for each row; what makes curves is as it is."""
+    values = np.asarray(value(rows) if callable(value) else value, dtype=np.float64)
+    if name in ("times", "averages"):
+        return values
+    if values.ndim and values.shape != (rows,):
+        raise BayesmlmError(
+            f"`{name[-1]}` must be one number, or {rows} for the {rows} rows; it has {values.size}"
+        )
+    return np.broadcast_to(values, (rows,)).copy()
 
 
 def effects_not_kept(block: GroupBlock, remedy: str = "") -> BayesmlmError:
@@ -147,13 +210,13 @@ def _without_stored_effects(fit: BayesFit, values: dict[str, NDArray], design: A
 def run_blocks(
     structure: Structure, kind: str, values: dict[str, NDArray], design: Any, dpar: str, seed: int
 ) -> NDArray[np.float64]:
-    """Evaluate ``kind`` for every draw in ``values``, block by block; (draws, rows)."""
+    """Evaluate ``kind`` for every draw in ``values``, block by block; (draws, rows) or (draws, categories, rows)."""
     import jax
 
     from ..inference.x64 import x64
 
     draws = len(next(iter(values.values())))
-    rows = next(iter(design["predictors"].values()))["X"].shape[-1]
+    rows = _rows(design) * max(1, len(structure.family.categories), _width(kind, design))
     with x64():
         keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), draws)))
 
@@ -164,6 +227,13 @@ def run_blocks(
     block = BLOCK_ELEMENTS // max(rows, 1)
     name, key = f"predict_{kind}", f"{dpar}:{structure.key}"
     return over_draws(one, (values, keys), (design,), block, name=name, key=key)
+
+
+def _width(kind: str, design: Any) -> int:
+    """How many numbers of each row a kind of prediction holds at once."""
+    if kind == "survival":
+        return len(design["times"])
+    return conditional.MEAN_NODES if kind == "mean" and conditional.truncated(design["extra"]) else 1
 
 
 def over_draws(
@@ -265,7 +335,9 @@ def _mask(fit: BayesFit, include: Callable[[str, str, str], bool]) -> dict[str, 
 
 def _check_parameter(structure: Structure, dpar: str, kind: str) -> None:
     predicted = [p.parameter for p in structure.predictors]
-    known = predicted if kind == "linear_predictor" else [*predicted, *structure.scalars, *structure.fixed]
+    supplied = [p.name for p in structure.family.parameters if p.supplied and p.name not in structure.fixed]
+    others = [*structure.scalars, *structure.fixed, *(name for name, _ in structure.tied), *supplied]
+    known = predicted if kind == "linear_predictor" else list(dict.fromkeys([*predicted, *others]))
     if dpar not in known:
         raise BayesmlmError(
             f"`{dpar}` is not a parameter that can be predicted here; use one of {', '.join(known)}"

@@ -58,8 +58,11 @@ class LogLikelihood:
 
     @classmethod
     def of_fit(cls, fit: BayesFit) -> LogLikelihood:
-        """Of the rows that ``fit`` was fitted to, conditional on the group effects (as brms)."""
-        chains, rows = fit.nchains, fit.nobs
+        """Of the rows that ``fit`` was fitted to, conditional on the group effects (as brms); those whose response is
+        missing (``mi()``) are left out."""
+        response = fit.design.response
+        observed = np.flatnonzero(response.observed)
+        chains, rows = fit.nchains, len(observed)
         draws = fit.ndraws // chains
 
         @cache  # made when the rows do not fit in one block, once for all of them
@@ -68,15 +71,16 @@ class LogLikelihood:
 
         def block(start: int, stop: int) -> NDArray[np.float64]:
             if (start, stop) == (0, rows):
-                return fit.log_lik(None).reshape(chains, draws, rows)
+                return fit.log_lik(None)[:, observed].reshape(chains, draws, rows)
             from .predict import run_blocks
 
             values, design = whole()
-            cut = take_rows(design, start, stop)
-            terms = run_blocks(fit.spec.structure, "log_likelihood", values, cut, "mu", 0)
+            own = observed[start:stop]
+            cut = take_rows(design, int(own[0]), int(own[-1]) + 1)
+            terms = run_blocks(fit.spec.structure, "log_likelihood", values, cut, "mu", 0)[:, own - own[0]]
             return terms.reshape(chains, draws, stop - start)
 
-        return cls(chains, draws, rows, block, fit.design.response.values, _log_ratios(fit))
+        return cls(chains, draws, rows, block, response.values[..., observed], _log_ratios(fit))
 
     def by_row(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """Blocks of bounded size: the rows, and their values with shape (row, chain, draw)."""
@@ -109,12 +113,13 @@ def draws_of_all_sites(fit: BayesFit) -> dict[str, NDArray[np.float64]]:
 
 
 def take_rows(arrays: Any, start: int, stop: int) -> Any:
-    """The rows from ``start`` to ``stop`` of a design as `Design.arrays` gives it: every array in it."""
+    """The rows from ``start`` to ``stop`` of a design as `Design.arrays` gives it: every array in it, but those with
+    a last axis of one, which all rows share."""
     if isinstance(arrays, dict):
         return {name: take_rows(value, start, stop) for name, value in arrays.items()}
     if isinstance(arrays, tuple):
         return tuple(take_rows(value, start, stop) for value in arrays)
-    return arrays[..., start:stop]
+    return arrays if arrays.ndim > 1 and arrays.shape[-1] == 1 else arrays[..., start:stop]
 
 
 def relative_efficiency(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .categories import in_numbers
 from .psis import LogLikelihood, log_weights, relative_efficiency
 from .tables import estimate_columns, quantile_levels, summarise_draws
 
@@ -56,7 +57,10 @@ def loo_R2(  # noqa: N802
     A DataFrame with the row ``R2``, or with ``summary=False`` as many bootstrap draws as the fit has draws.
     """
     y = np.asarray(fit.design.response.values, dtype=np.float64)
-    expected = loo_expectation(LogLikelihood.of_fit(fit), fit.posterior_epred())
+    epred = in_numbers("loo_R2", fit.family, fit.posterior_epred())
+    observed = fit.design.response.observed
+    y, epred = y[..., observed], epred[:, observed]
+    expected = loo_expectation(LogLikelihood.of_fit(fit), epred)
     draws = bootstrap_R2(y, expected, fit.ndraws, np.random.default_rng(seed))
     return _table(draws, prob, robust, probs) if summary else draws
 

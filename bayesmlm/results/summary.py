@@ -164,7 +164,7 @@ def summarise_tree(
     ``prob``: width of the central intervals. ``robust``: median and MAD instead of mean and sd. ``mc_se``: a
     column MCSE, the Monte Carlo standard error of the estimate. ``priors``: lines to show (`prior_lines`).
     """
-    names = flat_names(tree, (*FIXED_KINDS, "sd", "cor", "dpar"))
+    names = flat_names(tree, (*FIXED_KINDS, "sd", "cor", "dpar", "response_cor"))
     table = _summary_table(tree, names, prob, robust, mc_se)
 
     def rows(chosen: dict[str, str]) -> pd.DataFrame:
@@ -174,6 +174,8 @@ def summarise_tree(
     groups = dict.fromkeys(place.factor for place in names.values() if place.kind in ("sd", "cor"))
     random = {group: rows(_group_rows(tree, names, group)) for group in groups}
     spec_pars = {n: n for n, place in names.items() if place.kind == "dpar"}
+    pairs = {n: place for n, place in names.items() if place.kind == "response_cor"}
+    spec_pars |= {n: f"{p.variable}({','.join(p.label[0].split('__'))})" for n, p in pairs.items()}
     sizes = tree["posterior"].dataset.sizes
     total = sizes["chain"] * sizes["draw"]
     return Summary(heading, total, rows(fixed), random, rows(spec_pars), tuple(priors), digits)

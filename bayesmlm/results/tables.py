@@ -153,13 +153,15 @@ def coef(
     robust: bool = False,
     probs: Sequence[float] | None = None,
     groups: Iterable[str] | None = None,
+    thresholds: int = 1,
 ) -> Any:
     """Coefficients of each level: population effect plus group effect; the columns (or draws) of `ranef`.
 
     As in brms, coefficients without group effects follow, repeated for every level, and a group effect
-    without a population effect stands alone.
+    without a population effect stands alone. ``thresholds``: 1 for thresholds less the group's intercepts, -1 for the
+    negative of that.
     """
-    effects = _coefs_by_group(tree, groups)
+    effects = _coefs_by_group(tree, groups, thresholds)
     return _tidy_levels(effects, quantile_levels(prob, probs), robust) if summary else _dataset(tree, effects)
 
 
@@ -236,6 +238,8 @@ def fixed_places(tree: xr.DataTree) -> dict[str, FlatName]:
 def coefficient_name(place: FlatName) -> str:
     """The name of a coefficient with its distributional parameter: ``Intercept``, ``sigma_x``."""
     own = "Intercept" if place.kind == "b_Intercept" else place.label[-1]
+    if place.kind == "b_Intercept" and place.label:  # thresholds
+        own = f"Intercept[{place.label[-1]}]"
     return f"{place.dpar}_{own}" if place.dpar else own
 
 
@@ -299,18 +303,27 @@ def _effects_by_group(tree: xr.DataTree, groups: Iterable[str] | None) -> Effect
     return result
 
 
-def _coefs_by_group(tree: xr.DataTree, groups: Iterable[str] | None) -> Effects:
+def _coefs_by_group(tree: xr.DataTree, groups: Iterable[str] | None, sign: int) -> Effects:
     places = fixed_places(tree)
     population = dict(zip(places, gather(tree, list(places.values())), strict=True))
+    # The group effect that moves each threshold: Intercept, or that of a component (mu1_Intercept).
+    moved_by = {
+        name: name.partition("[")[0]
+        for name, place in places.items()
+        if place.kind == "b_Intercept" and place.label
+    }
     result: Effects = {}
-    for group, (levels, coefs, effects) in _effects_by_group(tree, groups).items():
-        extra = [name for name in population if name not in coefs]
-        draws = np.zeros((*effects.shape[:3], len(coefs) + len(extra)))
-        draws[..., : len(coefs)] = effects
-        for position, name in enumerate([*coefs, *extra]):
-            if name in population:
-                draws[..., position] += population[name][:, :, None]
-        result[group] = (levels, [*coefs, *extra], draws)
+    for group, (levels, own, effects) in _effects_by_group(tree, groups).items():
+        coefs = [name for name in own if name not in moved_by.values()]
+        names = [*coefs, *(name for name in population if name not in coefs)]
+        draws = np.zeros((*effects.shape[:3], len(names)))
+        for position, name in enumerate(names):
+            effect = (
+                effects[..., own.index(moved_by.get(name, name))] if moved_by.get(name, name) in own else 0.0
+            )
+            fixed = population[name][:, :, None] if name in population else 0.0
+            draws[..., position] = sign * (fixed - effect) if name in moved_by else fixed + effect
+        result[group] = (levels, names, draws)
     return result
 
 

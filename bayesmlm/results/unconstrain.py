@@ -91,6 +91,8 @@ def _unconstrain(structure: Structure, values: Mapping[str, Array], data: Any) -
     from numpyro.distributions import biject_to
 
     everything = dict(values)
+    for part in structure.parts:
+        everything |= part.hidden(values)
     for block in structure.blocks:
         everything |= _standardised(block, values, data)
     distributions = structure.distributions(data)

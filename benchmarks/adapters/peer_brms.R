@@ -9,7 +9,7 @@ reply <- function(x) cat("RESULT ", toJSON(x, auto_unbox = TRUE, digits = NA), "
 task <- fromJSON(readLines(input, 1))
 classes <- setNames(rep("factor", length(task$factors)), task$factors)
 data <- read.csv(task$data, colClasses = classes)
-family <- if (task$family == "poisson") poisson() else gaussian()
+family <- switch(task$family, poisson = poisson(), cumulative = cumulative(), gaussian())
 quietly <- function(x) suppressMessages(suppressWarnings(x))
 empty <- quietly(brm(as.formula(task$formula), data, family, chains = 0, silent = 2, refresh = 0))
 reply(list(

@@ -129,3 +129,6 @@ CASES = [
     ]
     for values in settings
 ]
+
+NAMES = tuple(dict.fromkeys(case.name for case in CASES))
+"""The families that the cases are of; those of later files have tests of their own."""

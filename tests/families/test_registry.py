@@ -13,7 +13,6 @@ from bayesmlm import families
 from bayesmlm.errors import BayesmlmError, FormulaError
 from bayesmlm.families import FAMILIES, Family, FamilyError, brmsfamily, family
 from bayesmlm.families.document import families_table_markdown, parameters_table_markdown
-from bayesmlm.families.registry import LATER
 
 # (what is given, family, link of mu); for the Gamma rows brms's `validate_family` was asked.
 CHOICES = [
@@ -50,6 +49,10 @@ CHOICES = [
     ("nbinom1()", "nbinom1", "log"),
     ("betabinomial", "beta_binomial", "logit"),
     ("beta_family()", "beta", "logit"),
+    ("truncated_nbinom2", "truncated_negbinomial", "log"),
+    ("genpois", "generalised_poisson", "log"),
+    ("ordbeta()", "ordered_beta", "logit"),
+    ("zi_beta()", "zero_inflated_beta", "logit"),
 ]
 
 
@@ -77,9 +80,11 @@ def test_links_of_other_parameters():
 
 WRONG = [
     ("gausian", "there is no family `gausian`; did you mean `gaussian`"),
-    ("cumulative", "the family `cumulative` is not available yet; available: gaussian, student"),
-    ("zi_beta()", "the family `zero_inflated_beta` is not available yet"),
-    ("truncated_poisson", "there is no family `truncated_poisson`"),
+    ("mixture", "`mixture` alone is no family: write mixture(gaussian, gaussian)"),
+    ("custom()", "`custom` alone is no family: write the function custom_family()"),
+    ("mixture(gaussian, foo = 2)", "mixture() takes families, nmix, order and refcat"),
+    ("mixture(gaussian, nmix = 1.5)", "nmix is a whole number"),
+    ("truncated_student", "there is no family `truncated_student`"),
     ("hurdle_poisson(link_zi = 'logit')", "the family `hurdle_poisson` has no parameter `zi`; it has mu, hu"),
     (
         "poisson(logit)",
@@ -113,16 +118,18 @@ def test_text_that_is_not_r_is_shown_with_a_caret():
         family("poisson(")
 
 
-def test_every_other_family_of_brms_is_refused_by_name():
-    # `ls(asNamespace("brms"), pattern = "^.family_")` of 2.18, less what is available and `info`.
+def test_every_family_of_brms_is_there():
+    # `ls(asNamespace("brms"), pattern = "^.family_")` of 2.18, less `custom` and `info`, and those of 2.23.
     brms = """
-        acat asym_laplace categorical com_poisson cox cratio cumulative custom dirichlet dirichlet2
-        discrete_weibull exgaussian frechet gen_extreme_value hurdle_gamma hurdle_lognormal logistic_normal
-        multinomial negbinomial2 shifted_lognormal skew_normal sratio von_mises weibull wiener
-        zero_inflated_asym_laplace zero_inflated_beta zero_inflated_beta_binomial zero_one_inflated_beta
+        acat asym_laplace bernoulli beta beta_binomial binomial categorical com_poisson cox cratio cumulative dirichlet
+        dirichlet2 dirichlet_multinomial discrete_weibull exgaussian exponential frechet gamma gaussian
+        gen_extreme_value geometric hurdle_cumulative hurdle_gamma hurdle_lognormal hurdle_negbinomial hurdle_poisson
+        inverse.gaussian logistic_normal lognormal multinomial negbinomial negbinomial2 poisson shifted_lognormal
+        skew_normal sratio student von_mises weibull wiener xbeta zero_inflated_asym_laplace zero_inflated_beta
+        zero_inflated_beta_binomial zero_inflated_binomial zero_inflated_negbinomial zero_inflated_poisson
+        zero_one_inflated_beta
     """
-    assert set(brms.split()) <= LATER
-    assert not LATER & set(FAMILIES)
+    assert set(brms.split()) <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -92,6 +92,7 @@ def test_summary_says_where_the_draws_come_from(fit):
     assert "variational(fullrank)" in fit._repr_html_()
 
 
+@pytest.mark.validate
 def test_loo_corrects_for_the_approximation():
     """Pathfinder's draws are too narrow and off their place; by the ratios of densities they give NUTS's value."""
     expected = fitted("poisson", iter=6000).loo().estimates["Estimate"]

@@ -13,7 +13,7 @@ import pytest
 import bayesmlm as bm
 from bayesmlm.results.convergence import mcse_mean
 
-from ..support import reference
+from ..support import reference, with_slow
 from .tolerances import FACTOR, disagreements
 
 prior = bm.set_prior
@@ -175,7 +175,27 @@ def fit_of(name):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+LONG = (
+    *(
+        "hurdle_negbinomial_ticks",
+        "bernoulli_contraception",
+        "beta_phi",
+        "zip_shared_effects",
+        "beta_binomial_cbpp",
+    ),
+    *(
+        "id_across_sigma",
+        "negbinomial_shape_offset",
+        "student_double_bar",
+        "nested_lower_bound",
+        "lognormal_kidney",
+    ),
+    *("probit_explicit_intercept", "inverse_gaussian_sleepstudy"),
+)
+"""Left to `make validate`: their fits take minutes together."""
+
+
+@pytest.mark.parametrize("name", with_slow(NAMES, *LONG))
 def test_posterior_agrees_with_brms(name):
     """Parameters, the first group effects, and ``lprior``: the latter to the constant of every prior density."""
     fit, expected = fit_of(name), brms(name)
@@ -184,7 +204,7 @@ def test_posterior_agrees_with_brms(name):
         assert (fit.as_draws_df(variable)[variable] == value).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_slow(NAMES, *LONG))
 def test_expected_responses_and_log_likelihoods_agree_with_brms(name):
     fit, expected = fit_of(name), brms(name)
     heads = {

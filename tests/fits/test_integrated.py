@@ -35,6 +35,7 @@ def short_fit():
     return draw(FORMULA, DATA, **SHORT)
 
 
+@pytest.mark.validate
 def test_joint_and_integrated_posteriors_agree():
     """Means and standard deviations within five Monte Carlo errors of their difference."""
     formula = "y | weights(w) ~ x + (x | g) + (1 | c)"

@@ -25,7 +25,6 @@ REFUSED = {
     "y ~ (1 | gr(g, cov = A))": "known covariances of group levels `cov = A` are not available yet",
     "y ~ (1 | gr(g, pw = w))": "prior weights of group levels `pw = w` are not available yet",
     'y ~ (1 | gr(g, dist = "student"))': 'group effects `dist = "student"` are not available yet',
-    "y | cens(c) ~ x": "censored responses `cens(c)` are not available yet",
     "bf(y ~ x, sigma ~ s(z))": "smooth terms `s(z)` are not available yet",
     "bf(y ~ x, autocor = ~ar())": "autocorrelation terms `ar()` are not available yet",
     "bf(y ~ x, nl = TRUE)": "non-linear formulas (`y ~ x`) are not available yet",

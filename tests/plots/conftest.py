@@ -28,8 +28,9 @@ class CountFit:
     def __init__(self):
         self.data = bm.load_dataset("epilepsy")
         values = self.data["count"].to_numpy(float)
-        self.design = SimpleNamespace(response=SimpleNamespace(values=values, name="count"))
-        self.family = SimpleNamespace(integer_response=True)
+        response = SimpleNamespace(values=values, name="count", extra={}, weights=None)
+        self.design = SimpleNamespace(response=response)
+        self.family = SimpleNamespace(integer_response=True, response="number", categories=())
         self.ndraws = 200
 
     def posterior_predict(self, newdata=None, ndraws=None, draw_ids=None, seed=0):

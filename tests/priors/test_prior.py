@@ -73,7 +73,7 @@ REFUSED = [
     ({"prior": "normal(0, 1)", "class_": ""}, "needs a class"),
     ({"prior": "normal(0, 1)", "coef": "x", "lb": 0}, "bounds belong to a whole class"),
     ({"prior": "normal(0, 1)", "lb": 2, "ub": 1}, "not below"),
-    ({"prior": "normal(0, 1)", "lb": "min_Y"}, "are numbers"),
+    ({"prior": "normal(0, 1)", "lb": "max_Y"}, "are numbers"),
     ({"prior": "normal(0, 1)", "lb": "(1"}, "bound cannot be read"),
     ({"prior": "normal(0, 1)", "ub": float("nan")}, "must be a number"),
     ({"prior": "normal(0, 1)", "ub": True}, "must be a number"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bayesmlm.errors import BayesmlmError, BayesmlmWarning
+from bayesmlm.families.registry import FAMILIES
 from bayesmlm.results import criteria, psis
 from bayesmlm.results.r_squared import bootstrap_R2, loo_expectation
 
@@ -199,7 +200,8 @@ def test_loo_expectation_of_a_conjugate_model_and_loo_r2_of_a_fit() -> None:
         ndraws=20_000,
         nobs=25,
         approximation=None,
-        design=SimpleNamespace(response=SimpleNamespace(values=y)),
+        family=FAMILIES["gaussian"],
+        design=SimpleNamespace(response=SimpleNamespace(values=y, observed=np.ones(25, dtype=bool))),
         log_lik=lambda newdata: values.reshape(-1, 25),
         posterior_epred=lambda: epred,
     )

@@ -27,6 +27,7 @@ class LinearFit:
         self.design = build_design(bm.bf(SEED), brmsfamily("gaussian"), data)
         self.formula = self.design.formula
         self.spec = SimpleNamespace(design=self.design)
+        self.family = brmsfamily("gaussian")
         self.calls = []
 
     def posterior_epred(self, newdata, **arguments):
@@ -112,6 +113,7 @@ def test_trials_are_set_to_one_with_a_message(capsys):
         design=design,
         formula=design.formula,
         spec=SimpleNamespace(design=design),
+        family=brmsfamily("binomial"),
         posterior_epred=lambda newdata, **_: np.ones((3, 1)) * newdata["size"].to_numpy(),
     )
     table = conditional_effects(fit)["period"]
