@@ -50,6 +50,7 @@ def predictive_output(
     p: Any = None,
     log: bool = False,
     lower_tail: bool = True,
+    negative_rt: bool = False,
     arguments: Mapping[str, Any],
 ) -> Floats:
     """(draws, rows): see `BayesFit.posterior_predict`. Raises `BayesmlmError` for arguments that do not go with
@@ -60,8 +61,12 @@ def predictive_output(
         raise BayesmlmError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
     _refuse_arguments(output, q, p, log, lower_tail)
     request = Request.of("posterior_predict", newdata, arguments)
+    if negative_rt and (output != "random" or fit.family.name != "wiener"):
+        raise BayesmlmError(
+            "negative_rt=True is for random response times of the family `wiener`: it marks those at the lower boundary"
+        )
     if output == "random":
-        return predict(fit, "sample", request)
+        return predict(fit, "signed_time" if negative_rt else "sample", request)
     if output == "density":
         result = predict(fit, "log_density", request, {} if q is None else {"q": _numbers("q", q)})
         return result if log else np.exp(result)
@@ -205,6 +210,21 @@ def _tails_of_both(family: Family, start: Array, end: Array, p: Any, extra: Any)
     return at["start"], at["end"]
 
 
+def _signed_time(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Array:
+    """Response times of a Wiener process, negative where it leaves at the lower boundary (brms's ``negative_rt``)."""
+    import jax
+    import jax.numpy as jnp
+
+    from ..families.reaction_times import draw_times_and_decisions
+
+    rows = design["predictors"]["mu"]["X"].shape[-1]
+    p = {
+        name: jnp.broadcast_to(value, (rows,)) for name, value in structure.parameters(values, design).items()
+    }
+    times, upper = draw_times_and_decisions(jax.random.wrap_key_data(key), p, {})
+    return jnp.where(upper, times, -times)
+
+
 def _survival(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Array:
     """(times, curves) P(T > t) of the response without its bounds, averaged over the rows of each curve."""
     import jax.numpy as jnp
@@ -224,6 +244,7 @@ OUTPUT_KINDS: Mapping[str, Callable[..., Any]] = {
     "quantile": _quantile,
     "pit": _pit,
     "quantile_residual": _quantile_residual,
+    "signed_time": _signed_time,
     "survival": _survival,
 }
 """Functions of one draw; what they need besides the design stands in it under names of its own."""
