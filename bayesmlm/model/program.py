@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,69 +19,21 @@ import numpyro
 from numpyro import distributions as dist
 from numpyro.distributions import biject_to
 
-from ..families import conditional
 from ..families.additions import LATENT, adjusted, log_density, log_measured, log_terms
 from ..families.base import Family
 from ..families.links import natural_parameters
 from ..inference.x64 import x64
-from ..priors.lkj import LKJCholesky
-from ..priors.numpyro_prior import OrderedPrior, PriorDistribution
-from ..priors.resolve import VectorPrior
 from .blocks import Slot, pair_indices
 from .parts import Part
 from .parts.mixture_weights import ORDERED
+from .response_distribution import ResponseDistribution
+from .site import STORED, Site
 from .whitening import standardised, whitened
 
-__all__ = ["BlockStructure", "PredictorStructure", "Program", "Site", "Structure"]
-
-STORED = ("prior", "ordered", "simplex")
-"""Kinds of sites whose values are kept as they are with every draw."""
+__all__ = ["BlockStructure", "PredictorStructure", "Program", "Structure"]
 
 Array = Any
 Values = Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Site:
-    """One NumPyro sample site. ``shape``: of its value; ``unconstrained``: of the flat piece NUTS moves;
-    ``names``: brms's flat names of its elements; ``kind``: prior, ordered (the same with increasing elements), simplex,
-    lkj or standard_normal (which has no names). ``prior``: of kinds prior and ordered; ``constants``: the numbers of
-    the prior of a simplex or an lkj site that no group block owns; ``text``: that prior as the user writes it;
-    ``runs``: of an ordered site, lengths of several increasing vectors that it joins."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    unconstrained: tuple[int, ...]
-    names: tuple[str, ...]
-    prior: VectorPrior | None = None
-    constants: Any = None
-    text: str = ""
-    runs: tuple[int, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of unconstrained coordinates."""
-        return prod(self.unconstrained)
-
-    @property
-    def key(self) -> str:
-        """Structure as text: what the compiled code depends on."""
-        prior = "" if self.prior is None else self.prior.structure()
-        return f"{self.name}:{self.kind}:{self.shape}:{prior}{self.runs or ''}"
-
-    def distribution(self, constants: Mapping[str, Array]) -> dist.Distribution:
-        """The prior of the whole site, its numbers from ``constants``."""
-        if self.kind == "standard_normal":
-            return dist.Normal(0.0, 1.0).expand(self.shape).to_event(len(self.shape))
-        if self.kind == "lkj":
-            return LKJCholesky(dict(constants), self.shape)
-        if self.kind == "simplex":
-            return dist.Dirichlet(constants["concentration"])
-        assert self.prior is not None
-        if self.kind == "ordered":
-            return OrderedPrior(self.prior.structure(), constants, self.shape, self.runs)
-        return PriorDistribution(self.prior.structure(), constants, shape=self.shape)
 
 
 @dataclass(frozen=True)
@@ -419,31 +370,3 @@ class Program:
             value = ", ".join(f"{y:g}" for y in np.atleast_1d(self.data["y"][..., row]))
             return f"The first row whose log density is not finite is {self.row_name(row)}, with response {value}."
         return None
-
-
-class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
-    """The family as a NumPyro distribution over all rows; ``weights`` multiply the log density (brms)."""
-
-    support = dist.constraints.real
-    reparametrized_params: ClassVar[list[str]] = []
-
-    def __init__(self, family: Family, parameters: Values, extra: Values, weights: Array | None) -> None:
-        self.family, self.parameters, self.extra, self.weights = (
-            family,
-            dict(parameters),
-            dict(extra),
-            weights,
-        )
-        rows = jnp.broadcast_shapes(*(jnp.shape(value)[-1:] for value in parameters.values()))
-        super().__init__(batch_shape=rows)
-
-    def log_prob(self, value: Array) -> Array:
-        """(n,) weighted log density."""
-        terms = log_density(self.family, value, self.parameters, self.extra)
-        return terms if self.weights is None else terms * self.weights
-
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Responses drawn from the family, rows last."""
-        shape = (*sample_shape, *self.batch_shape)
-        spread = {k: v if jnp.ndim(v) > 1 else jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}
-        return conditional.sample(self.family, key, spread, self.extra)

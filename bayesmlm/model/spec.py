@@ -20,7 +20,8 @@ from .design import Design
 from .integrate import Integration, decide
 from .parameterisation import Parameterisation, parameterise
 from .parts.mixture_weights import ORDERED
-from .program import BlockStructure, PredictorStructure, Program, Site, Structure
+from .program import BlockStructure, PredictorStructure, Program, Structure
+from .site import Site
 
 if TYPE_CHECKING:
     from .laplace_program import LaplaceProgram

@@ -283,6 +283,7 @@ def test_gradients_are_finite_wherever_the_density_is(name):
 FURTHER_ETAS = np.array([-30.0, 0.9, 30.0])
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize("name", NAMES)
 def test_third_derivatives_are_finite_wherever_the_density_is(name):
     """As Laplace's method needs them: three times by the linear predictors of all parameters, along a direction to

@@ -159,6 +159,7 @@ def test_gradients_in_tails_and_at_zero(name):
             np.testing.assert_allclose(slope, (log_mu(1e-6) - log_mu(-1e-6)) / 2e-6, rtol=1e-8)
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize(
     "name", [name for name in LINKS if name not in ("logm1", "logitm1", "log1p", "tan_half")]
 )

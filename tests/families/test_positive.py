@@ -75,7 +75,7 @@ def compare(
         np.testing.assert_allclose(slope[:n], known, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", REFERENCE["density"])
+@pytest.mark.parametrize("name", with_slow(REFERENCE["density"], "tweedie"))
 def test_log_density_and_its_derivatives(name: str) -> None:
     ((value, slopes),) = evaluated("density", name)
     compare(name, [row["log_density"] for row in REFERENCE["density"][name]], value, slopes)

@@ -12,6 +12,8 @@ import bayesmlm as bm
 from bayesmlm.results.criteria import loo
 from bayesmlm.results.psis import LogLikelihood
 
+from ..support import with_slow
+
 ALGORITHMS = ["pathfinder", "meanfield", "fullrank"]
 RESAMPLED = {"importance_resampling": True}
 
@@ -47,7 +49,7 @@ def fit():
     return fitted("poisson", "fullrank")
 
 
-@pytest.mark.parametrize("algorithm", ["pathfinder", "fullrank"])
+@pytest.mark.parametrize("algorithm", with_slow(["pathfinder", "fullrank"], "pathfinder"))
 def test_resampled_draws_agree_with_nuts(sampled, algorithm):
     """Group effects too: those of the normal model are drawn exactly after the approximation of the others."""
     fit = fitted(sampled.family.name, algorithm, control=RESAMPLED)
@@ -62,7 +64,7 @@ def test_resampled_draws_agree_with_nuts(sampled, algorithm):
     assert (found["Est.Error"] / expected["Est.Error"] - 1).abs().max() < 0.25
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", with_slow(ALGORITHMS, "meanfield"))
 def test_everything_that_is_asked_of_a_fit(algorithm, tmp_path):
     fit = fitted("gaussian", algorithm, output_samples=200)
     assert fit.posterior_epred().shape == fit.posterior_predict().shape == (200, len(DATA))

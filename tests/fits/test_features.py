@@ -190,7 +190,7 @@ LONG = (
         "nested_lower_bound",
         "lognormal_kidney",
     ),
-    *("probit_explicit_intercept", "inverse_gaussian_sleepstudy"),
+    *("probit_explicit_intercept", "inverse_gaussian_sleepstudy", "gr_by_orthodont"),
 )
 """Left to `make validate`: their fits take minutes together."""
 

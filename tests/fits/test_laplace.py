@@ -48,6 +48,7 @@ def test_posterior_of_binomial_model_agrees_with_brms(resampled):
     assert within_a_tenth(fit, expected) == []
 
 
+@pytest.mark.validate
 def test_posterior_with_two_factors_agrees_with_brms():
     """One of them with an effect for each observation."""
     formula = "count ~ zAge + zBase * Trt + (1 | patient) + (1 | obs)"

@@ -26,6 +26,7 @@ def test_posterior_agrees_with_brms(request, fixture, name):
     assert disagreements(fit, reference(name)) == []
 
 
+@pytest.mark.validate
 def test_imm10_posterior_agrees_with_brms():
     data = local_data("imm10")
     fit = bm.brm(

@@ -193,6 +193,7 @@ def test_file_is_reused_and_refitted_on_change(tmp_path):
     assert third.nobs == 90
 
 
+@pytest.mark.validate
 def test_the_model_runs_in_numpyro():
     import jax
     from numpyro.infer import MCMC, NUTS

@@ -241,6 +241,7 @@ def test_sample_prior_only_draws_from_the_priors():
     np.testing.assert_allclose(frame["b_Intercept"], shifted, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.validate
 def test_sample_prior_yes_adds_draws_from_the_priors():
     fit = draw("y ~ x + o + (x | g)", DATA, prior=PRIORS, sample_prior="yes", control={"adapt_delta": 0.9})
     assert disagree(fit, {f"prior_{name}": law for name, law in LAWS.items()}) == []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...data.frame import Frame
     from ...priors.resolve import ResolvedPriors
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
     from .part import PriorVector
 
 __all__ = ["BaselineHazard", "baseline_hazard"]
@@ -69,7 +69,7 @@ class BaselineHazard:
 
     def sites(self, priors: ResolvedPriors) -> list[Site]:
         """``sbhaz``: (splines,), or (levels, splines)."""
-        from ..program import Site
+        from ..site import Site
 
         size = self.splines.count
         if not self.levels:

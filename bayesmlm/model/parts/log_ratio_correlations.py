@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...priors.resolve import ResolvedPriors
     from ...results.layout import Variable
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
 
 __all__ = ["LogRatioCorrelations", "log_ratio_correlations"]
 
@@ -62,7 +62,7 @@ class LogRatioCorrelations:
     def sites(self, priors: ResolvedPriors) -> list[Site]:
         """The Cholesky factor (K, K)."""
         from ...priors.lkj import lkj_constants
-        from ..program import Site
+        from ..site import Site
 
         eta = priors.lkj("", "lncor")
         names = tuple(f"lncor__{pair}" for pair in self.pairs)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...priors.resolve import ResolvedPriors
     from ...results.layout import Variable
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
     from .part import PriorVector
 
 __all__ = ["LatentResponse", "latent_response"]
@@ -67,7 +67,7 @@ class LatentResponse:
 
     def sites(self, priors: ResolvedPriors) -> list[Site]:
         """One site with all values."""
-        from ..program import Site
+        from ..site import Site
 
         names = tuple(f"{self.site}[{label}]" for label in self.labels)
         prior = VectorPrior(names, (None,) * len(names), self.lower, self.upper)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...data.frame import Frame
     from ...priors.resolve import ResolvedPriors
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
     from .part import Arrays, PriorVector
 
 __all__ = ["ORDERED", "MixtureWeights", "mixture_weights"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...priors.resolve import ResolvedPriors
     from ...results.layout import Variable
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
 
 __all__ = ["Part", "PriorVector"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..program import Site
+    from ..site import Site
 
 __all__ = ["simplex_site"]
 
 
 def simplex_site(name: str, names: tuple[str, ...], concentration: tuple[float, ...]) -> Site:
     """The site called ``name`` with elements ``names``; ``concentration``: of its Dirichlet prior, one for each."""
-    from ..program import Site
+    from ..site import Site
 
     shown = concentration[:1] if len(set(concentration)) == 1 else concentration
     size = len(names)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...priors.resolve import ResolvedPriors
     from ...results.layout import Variable
     from ..design import Design
-    from ..program import Site
+    from ..site import Site
     from .part import PriorVector
 
 __all__ = ["Thresholds", "centres_thresholds", "thresholds"]
@@ -101,7 +101,7 @@ class ThresholdVector:
 
     def sites(self, priors: ResolvedPriors) -> list[Site]:
         """``Intercept``, or ``first_Intercept`` and ``delta`` of equidistant thresholds."""
-        from ..program import Site
+        from ..site import Site
         from ..spec import prior_site
 
         def joined(class_: str) -> VectorPrior:
