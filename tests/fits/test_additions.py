@@ -146,12 +146,14 @@ def counts():
     return brm(formula, data, "poisson", seed=6, iter=500, chains=1)
 
 
+@pytest.mark.validate
 def test_truncated_and_censored_counts_are_recovered(counts):
     draws = counts.as_draws_df(["b_Intercept", "b_x"])
     for name, truth in (("b_Intercept", 0.3), ("b_x", 0.5)):
         assert abs(draws[name].mean() - truth) < 4 * draws[name].std()
 
 
+@pytest.mark.validate
 def test_predictions_of_truncated_counts(counts):
     mu = np.exp(counts.posterior_linpred(draw_ids=[2])[0]) * counts.data["d"].to_numpy()
     k = np.arange(1, 13)[:, None]

@@ -49,7 +49,7 @@ def fit():
     return fitted("poisson", "fullrank")
 
 
-@pytest.mark.parametrize("algorithm", with_slow(["pathfinder", "fullrank"], "pathfinder"))
+@pytest.mark.parametrize("algorithm", with_slow(["pathfinder", "fullrank"], "pathfinder", "fullrank"))
 def test_resampled_draws_agree_with_nuts(sampled, algorithm):
     """Group effects too: those of the normal model are drawn exactly after the approximation of the others."""
     fit = fitted(sampled.family.name, algorithm, control=RESAMPLED)
@@ -139,6 +139,7 @@ def test_a_file_is_used_again_for_the_same_algorithm_only(tmp_path):
     assert other.approximation.algorithm == "fullrank"
 
 
+@pytest.mark.validate
 def test_nuts_is_another_name_of_sampling():
     short = {"iter": 100, "chains": 1}
     one, two = (fitted("gaussian", name, **short) for name in ("nuts", "sampling"))

@@ -201,6 +201,7 @@ def test_tables_and_predictions_by_category(inhaler_fit):
             refused()
 
 
+@pytest.mark.validate
 def test_a_saved_fit_of_shares_predicts_as_before(tmp_path):
     """Names, correlations and the family's options survive; several columns are intervals, tables and panels."""
     family = bm.brmsfamily("logistic_normal", refcat="q")

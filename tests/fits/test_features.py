@@ -191,6 +191,7 @@ LONG = (
         "lognormal_kidney",
     ),
     *("probit_explicit_intercept", "inverse_gaussian_sleepstudy", "gr_by_orthodont"),
+    *("crossed_constant_sigma", "gamma_weights"),
 )
 """Left to `make validate`: their fits take minutes together."""
 

@@ -72,6 +72,7 @@ def bernoulli_pairs(groups):
     return pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g]})
 
 
+@pytest.mark.validate
 def test_two_yes_or_no_answers_of_a_level_are_too_few():
     """The standard deviation is too small by one of its own. Where importance weights do not repair it, k-hat says so;
     where they would, the verdict names the parameter."""
@@ -131,6 +132,7 @@ def test_nuts_draws_the_parameters_where_importance_sampling_does_not(short_fit,
         assert abs(ours[name].mean() - theirs[name].mean()) < 4.5 * error
 
 
+@pytest.mark.validate
 def test_where_there_is_nothing_to_approximate_the_sampler_is_exact(capsys):
     fit = approximate("y ~ x + (1 | g)", DATA, "gaussian", iter=60, chains=1)
     assert "Laplace's approximation of the group effects is exact" in capsys.readouterr().err

@@ -77,6 +77,7 @@ def test_a_full_disk_does_not_lose_a_finished_fit(tmp_path, monkeypatch):
     assert fit.ndraws == 20
 
 
+@pytest.mark.validate
 def test_columns_may_have_the_names_of_dimensions(tmp_path):
     data = frame().rename(columns={"y": "obs_id", "x": "chain", "text": "coef"})
     data["a/b"] = np.arange(len(data)) / 7.0

@@ -163,6 +163,7 @@ def test_numbers_are_arguments():
     assert spec_of("one", "noncentred").program.key not in keys
 
 
+@pytest.mark.validate
 @pytest.mark.filterwarnings("ignore::bayesmlm.ConvergenceWarning")
 def test_fits_agree_and_give_their_draws_back():
     """The same posterior from all three; draws lead back to the coordinates and the density they came from."""

@@ -88,6 +88,7 @@ def test_r_squared_is_left_out_where_it_is_costly_or_not_defined(monkeypatch: py
     assert "criteria=True" not in str(bm.model_table(fit("poisson"), criteria=False))
 
 
+@pytest.mark.validate
 def test_beside_a_bayesian_fit() -> None:
     """One row for each thing, whoever estimated it."""
     rows = bm.load_dataset("epilepsy")

@@ -13,6 +13,8 @@ import bayesmlm as bm
 from bayesmlm.results import criteria, psis
 from bayesmlm.results.unconstrain import Evaluator, unconstrained_draws
 
+from ..support import with_slow
+
 OUTLIER, LEVERAGE = 4, 7
 
 
@@ -101,7 +103,7 @@ MODELS = {
 
 
 @pytest.mark.filterwarnings("ignore::bayesmlm.errors.ConvergenceWarning")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", with_slow(MODELS, "by and weights", "shared id"))
 def test_unconstrained_draws_have_the_log_density_the_sampler_saw(name: str) -> None:
     formula, prior = MODELS[name]
     # `lp` of a fit whose effects were integrated out is that of the other parameters.
