@@ -89,7 +89,16 @@ MODELS = {
         "beta_binomial",
         USUAL + prior("gamma(4, 0.5)", class_="phi"),
     ),
-    "beta": ("y ~ x + (1 | g)", UNIT, "beta", USUAL + SPREAD + prior("gamma(6, 0.6)", class_="phi")),
+    # Tight enough that no share is rounded to 0 or 1.
+    "beta": (
+        "y ~ x + (1 | g)",
+        UNIT,
+        "beta",
+        prior("normal(0, 0.5)", class_="Intercept")
+        + prior("normal(0, 0.3)", class_="b")
+        + prior("exponential(5)", class_="sd")
+        + prior("gamma(40, 2)", class_="phi"),
+    ),
     "cumulative": (
         "y ~ x + (1 | g)",
         FOUR,
