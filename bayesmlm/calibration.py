@@ -209,9 +209,8 @@ def _simulated(spec: ModelSpec, n: int, seed: int) -> tuple[Values, NDArray[np.f
             if not name.startswith("z_"):
                 density = density + jnp.sum(prior.log_prob(values[name]))
         everything = {**values, **structure.derived(values, data), **data["fixed"]}
-        parameters = structure.parameters(everything, data["design"])
-        spread = {k: v if jnp.ndim(v) > 1 else jnp.broadcast_to(v, (rows,)) for k, v in parameters.items()}
-        y = conditional.sample(structure.family, keys[0], spread, data["design"]["extra"])
+        parameters = conditional.over_rows(structure.parameters(everything, data["design"]), (rows,))
+        y = conditional.sample(structure.family, keys[0], parameters, data["design"]["extra"])
         return {**everything, "lprior": density}, y
 
     with x64():

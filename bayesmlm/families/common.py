@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "ZOI",
     "draw_log_gamma",
     "draw_poisson",
+    "gammaln",
     "guarded",
     "log_density_of_normal",
     "log_odds_pair",
@@ -185,6 +187,11 @@ def draw_poisson(key: Array, mean: Array) -> Array:
     start = (key_large, jnp.zeros_like(m), mean < 10)
     _, large, _ = lax.while_loop(lambda state: ~jnp.all(state[2]), propose, start)
     return jnp.where(mean < 10, small, large)
+
+
+def gammaln(x: Array) -> Array:
+    """lgamma of NumPy or JAX arrays."""
+    return import_module("scipy.special" if numpy_of(x) is np else "jax.scipy.special").gammaln(x)
 
 
 def on_numpy(function: Callable[[Values, Values], Array]) -> Callable[[Values, Values], Array]:

@@ -20,7 +20,7 @@ from .base import Family
 from .inversion import conditional_tails, find_quantile
 from .lazy import jnp, lax, random
 
-__all__ = ["MEAN_NODES", "mean", "sample", "truncated"]
+__all__ = ["MEAN_NODES", "mean", "over_rows", "sample", "truncated"]
 
 Array = Any
 Values = Mapping[str, Array]
@@ -38,6 +38,15 @@ _STEPS = 30
 def truncated(extra: Values) -> bool:
     """Whether the response is truncated."""
     return any(name in extra for name in TRUNCATED)
+
+
+def over_rows(parameters: Values, shape: tuple[int, ...]) -> dict[str, Array]:
+    """``parameters`` as `sample` takes them: numbers and vectors spread over ``shape``, whose last axis is the rows;
+    tables (thresholds) as they are."""
+    return {
+        name: value if jnp.ndim(value) > 1 else jnp.broadcast_to(value, shape)
+        for name, value in parameters.items()
+    }
 
 
 def sample(family: Family, key: Array, p: Values, extra: Values) -> Array:

@@ -9,8 +9,8 @@ import numpy as np
 
 from . import common
 from .base import DistributionalParameter, Family
-from .common import shape_of
-from .lazy import jnp, jsp, random
+from .common import gammaln, shape_of
+from .lazy import jnp, random
 from .links import LINKS, numpy_of
 from .support import Support
 
@@ -88,21 +88,13 @@ def _quantile(probability: Array, p: Values, extra: Values) -> Array:
 
 def _log_gamma_of_one_minus_over(xi: Array) -> Array:
     """log Gamma(1 - xi) / xi for xi < 1; Euler's constant at 0."""
-    xp, gammaln = numpy_of(xi), _gammaln_of(xi)
+    xp = numpy_of(xi)
     close = xp.abs(xi) < 1e-3
     small, other = xp.where(close, xi, 0.0), xp.where(close, 0.5, xi)
     series = xp.zeros_like(small)
     for k, zeta in reversed(list(enumerate(_ZETA, 2))):
         series = small * (zeta / k + series)
     return xp.where(close, _EULER + series, gammaln(1 - other) / other)
-
-
-def _gammaln_of(x: Array) -> Any:
-    if numpy_of(x) is not np:
-        return jsp.gammaln
-    from scipy.special import gammaln
-
-    return gammaln
 
 
 def _expm1_over(x: Array, u: Array) -> Array:

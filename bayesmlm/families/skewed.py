@@ -9,7 +9,7 @@ import numpy as np
 
 from . import common
 from .base import DistributionalParameter, Family
-from .common import log_density_of_normal, shape_of
+from .common import gammaln, log_density_of_normal, shape_of
 from .lazy import jnp, jsp, lax, random
 from .links import LINKS, numpy_of
 from .quadrature import FALL, log_integral, positive_root
@@ -170,19 +170,10 @@ def _skew_t_sample(key: Array, p: Values, extra: Values) -> Array:
 def _skew_t_shift(p: Values) -> Array:
     """The mean less mu, over sigma; infinite for nu <= 1 (not a number for nu <= 1 and alpha 0)."""
     xp = numpy_of(p["nu"])
-    gammaln = _gammaln_of(p["nu"])
     finite = p["nu"] > 1
     nu = xp.where(finite, p["nu"], 2.0)
     factor = xp.sqrt(nu / np.pi) * xp.exp(gammaln((nu - 1) / 2) - gammaln(nu / 2))
     return xp.where(finite, factor, np.inf) * (p["alpha"] / xp.sqrt(1 + p["alpha"] ** 2))
-
-
-def _gammaln_of(x: Array) -> Any:
-    if numpy_of(x) is not np:
-        return jsp.gammaln
-    from scipy.special import gammaln
-
-    return gammaln
 
 
 def _skew_t_variance(p: Values, extra: Values) -> Array:

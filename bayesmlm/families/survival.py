@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from . import common
 from .base import Family
-from .common import guarded, shape_of
+from .common import gammaln, guarded, shape_of
 from .lazy import jnp, random
 from .links import LINKS, numpy_of
 from .support import Support
@@ -28,11 +27,6 @@ _POSITIVE = Support(
     advice="Zeros need a model of their own, such as `hurdle_gamma` or `hurdle_lognormal`; "
     "for values of both signs use `gaussian` or `student`.",
 )
-
-
-def _gammaln(x: Array) -> Array:
-    """lgamma of numpy or jax arrays."""
-    return import_module("scipy.special" if numpy_of(x) is np else "jax.scipy.special").gammaln(x)
 
 
 def _mu(p: Values, extra: Values) -> Array:
@@ -79,7 +73,7 @@ def _weibull_at(hazard: Array, p: Values) -> Array:
 
 def _weibull_variance(p: Values, extra: Values) -> Array:
     inverse = 1 / p["shape"]
-    return p["mu"] ** 2 * numpy_of(inverse).expm1(_gammaln(1 + 2 * inverse) - 2 * _gammaln(1 + inverse))
+    return p["mu"] ** 2 * numpy_of(inverse).expm1(gammaln(1 + 2 * inverse) - 2 * gammaln(1 + inverse))
 
 
 WEIBULL = Family(
@@ -142,7 +136,7 @@ def _frechet_at(hazard: Array, p: Values) -> Array:
 def _frechet_variance(p: Values, extra: Values) -> Array:
     xp, finite = numpy_of(p["nu"]), p["nu"] > 2
     inverse = 1 / xp.where(finite, p["nu"], 4.0)
-    ratio = xp.expm1(_gammaln(1 - 2 * inverse) - 2 * _gammaln(1 - inverse))
+    ratio = xp.expm1(gammaln(1 - 2 * inverse) - 2 * gammaln(1 - inverse))
     return p["mu"] ** 2 * xp.where(finite, ratio, np.inf)
 
 

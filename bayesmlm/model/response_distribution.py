@@ -42,5 +42,4 @@ class ResponseDistribution(dist.Distribution):  # type: ignore[misc]
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Responses drawn from the family, rows last."""
         shape = (*sample_shape, *self.batch_shape)
-        spread = {k: v if jnp.ndim(v) > 1 else jnp.broadcast_to(v, shape) for k, v in self.parameters.items()}
-        return conditional.sample(self.family, key, spread, self.extra)
+        return conditional.sample(self.family, key, conditional.over_rows(self.parameters, shape), self.extra)

@@ -84,14 +84,8 @@ def _mean(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -
 
 def _sample(structure: Structure, values: Any, design: Any, key: Any, dpar: str) -> Any:
     import jax
-    import jax.numpy as jnp
 
-    parameters = structure.parameters(values, design)
-    rows = (_rows(design),)
-    parameters = {
-        name: value if jnp.ndim(value) > 1 else jnp.broadcast_to(value, rows)
-        for name, value in parameters.items()
-    }
+    parameters = conditional.over_rows(structure.parameters(values, design), (_rows(design),))
     key = jax.random.wrap_key_data(key)
     return conditional.sample(structure.family, key, parameters, design["extra"])
 
