@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 from ..families import conditional
 from ..families.additions import log_density

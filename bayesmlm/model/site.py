@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 from ..priors.lkj import LKJCholesky
 from ..priors.numpyro_prior import OrderedPrior, PriorDistribution

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-# ArviZ leaves a lazy numpyro behind, of which `import numpyro.distributions` would load a second copy.
+# ArviZ leaves a lazy numpyro behind, of which an import of the submodule by its full name would load a second copy.
 from numpyro import distributions as dist
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform, IndependentTransform, Transform

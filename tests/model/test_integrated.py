@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,8 @@ from bayesmlm.model.initial import initial_values
 from bayesmlm.model.integrate import columns_of
 
 ROWS = 60
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""These programs run a handful of times: compiling them is what takes the time."""
 
 # formula, family, how it is evaluated, blocks integrated
 MODELS = {
@@ -61,28 +65,45 @@ def specify(frame, formula, family="gaussian", **arguments):
     return specification(prepare(formula, frame, family), None, **arguments)
 
 
-def by_hand(spec, q):
-    """From the joint structure alone: minus the log posterior of ``q`` with the effects integrated out by dense
-    algebra, and the conditional mean and covariance of all integrated effects (site by site, level by level)."""
+def evaluator(spec):
+    """The program's density at ``q`` and ``q`` by way of its unconstrained values and back; of the joint structure
+    there: log prior with Jacobian, parameters without the integrated effects, and factors of these' covariances."""
+    program = spec.program
+    structure, rest = program.structure, program.structure.rest
+
+    @partial(jax.jit, compiler_options=QUICKLY)
+    def evaluate(q, data, joint_data):
+        unconstrained = structure.unconstrained(q, data)
+        values, log_priors, jacobian = rest.transformed(unconstrained, data)
+        zeros = {f"r_{b.site}": jnp.zeros((b.levels, b.size)) for b in structure.blocks}
+        everything = {**rest.with_effects(values, data), **zeros}
+        joint = {
+            "log_prior": jacobian + sum(log_priors.values()),
+            "parameters": spec.structure.parameters(everything, joint_data["design"]),
+            "factors": [block.factors(values) for block in structure.blocks],
+        }
+        return structure.potential(q, data), structure.whiten(unconstrained, data), joint
+
+    return lambda q: jax.device_get(evaluate(q, program.data, spec.data))
+
+
+def by_hand(spec, log_prior, parameters, factors):
+    """From what `evaluator` gives of the joint structure: minus the log posterior density with the effects integrated
+    out by dense algebra, and the conditional mean and covariance of all integrated effects (site by site, level by
+    level)."""
     marginal, data = spec.marginal.structure, spec.data
-    q = marginal.unconstrained(q, spec.marginal.data)
-    values, log_priors, jacobian = marginal.rest.transformed(q, spec.marginal.data)
-    zeros = {f"r_{b.site}": np.zeros((b.levels, b.size)) for b in marginal.blocks}
-    everything = {**marginal.rest.with_effects(values, spec.marginal.data), **zeros}
-    parameters = spec.structure.parameters(everything, data["design"])
     n = spec.design.n
-    sigma = np.broadcast_to(np.asarray(parameters["sigma"]), n)
+    sigma = np.broadcast_to(parameters["sigma"], n)
     lognormal = spec.design.family.name == "lognormal"
     y = np.log(data["y"]) if lognormal else data["y"]
-    e = y - np.asarray(parameters["eta"])
+    e = y - parameters["eta"]
     ZC, C = [], []
-    for number, block in zip(spec.integration.blocks, marginal.blocks, strict=True):
+    for number, block, own_factors in zip(spec.integration.blocks, marginal.blocks, factors, strict=True):
         own = spec.design.blocks[number]
-        factors = np.asarray(block.factors(values))
         of_level = data["by"][block.site] if block.by_count > 1 else np.zeros(block.levels, int)
         for j in range(block.levels):
             ZC.append(columns_of(spec.design, number) * (own.codes == j)[:, None])
-            C.append(factors[of_level[j]] @ factors[of_level[j]].T)
+            C.append(own_factors[of_level[j]] @ own_factors[of_level[j]].T)
     Z = np.concatenate(ZC, axis=1)
     G = np.zeros((Z.shape[1], Z.shape[1]))
     start = 0
@@ -98,8 +119,7 @@ def by_hand(spec, q):
     terms = -0.5 * np.log(2 * np.pi) - np.log(sigma) - 0.5 * (rest / sigma) ** 2 - (y if lognormal else 0.0)
     log_likelihood = w @ terms - 0.5 * mean @ np.linalg.solve(G, mean)
     log_likelihood -= 0.5 * (np.linalg.slogdet(G)[1] + np.linalg.slogdet(precision)[1])
-    density = float(jacobian + sum(log_priors.values())) + log_likelihood
-    return -density, mean, covariance
+    return -(float(log_prior) + log_likelihood), mean, covariance
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -111,15 +131,14 @@ def test_density_and_conditional_effects_are_those_of_dense_algebra(name, frame)
 
 
 def check(spec):
-    program = spec.program
-    density = jax.jit(program.potential)
+    program, evaluate = spec.program, evaluator(spec)
     with x64():
         for seed in range(2):
             q = np.random.default_rng(seed).uniform(-1, 1, program.dimension)
-            expected, mean, covariance = by_hand(spec, q)
-            assert float(density(q, program.data)) == pytest.approx(expected, rel=1e-9)
+            density, back, joint = evaluate(q)
+            expected, mean, covariance = by_hand(spec, **joint)
+            assert float(density) == pytest.approx(expected, rel=1e-9)
             count = program.structure.coefficients
-            back = program.structure.whiten(program.structure.unconstrained(q, program.data), program.data)
             np.testing.assert_allclose(back[:count], q[:count], atol=1e-8)
         check_draws(program, q, mean, covariance)
 
@@ -129,13 +148,13 @@ def check_draws(program, q, mean, covariance):
     structure, count = program.structure, 4000
     numbers = np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.int32)
 
-    @jax.jit
-    @jax.vmap
-    def draw(number):
-        drawn = structure.draw(q, number, 5, program.data)
+    @partial(jax.jit, compiler_options=QUICKLY)
+    @partial(jax.vmap, in_axes=(None, 0, None))
+    def draw(q, number, data):
+        drawn = structure.draw(q, number, 5, data)
         return jnp.concatenate([drawn[f"r_{b.site}"].reshape(-1) for b in structure.blocks])
 
-    b = np.asarray(draw(numbers))
+    b = np.asarray(draw(q, numbers, program.data))
     spread = np.sqrt(np.diag(covariance))
     assert np.all(np.abs(b.mean(0) - mean) < 4.5 * spread / np.sqrt(count))
     assert np.all(np.abs(b.var(0) / spread**2 - 1) < 4.5 * np.sqrt(2 / count))

@@ -3,7 +3,10 @@ choice against what the data are made to say."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +16,9 @@ from bayesmlm.bayes import prepare, specification
 from bayesmlm.model.parameterisation import parameterise
 from bayesmlm.model.whitening import standardised, whitened
 from bayesmlm.model.working_fit import working_fit
+
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""These programs run once: compiling them is what takes the time."""
 
 MODELS = {
     "one": ("incidence | trials(size) ~ period + (1 | herd)", "binomial", "cbpp"),
@@ -44,18 +50,22 @@ def test_the_density_differs_by_the_jacobian_only(name, kind):
     groups = {b.group: kind for b in plain.design.blocks} if name != "sigma too" else "auto"
     spec = spec_of(name, groups)
     q = np.random.default_rng(1).normal(0, 0.3, spec.structure.dimension)
+
+    @partial(jax.jit, compiler_options=QUICKLY)
+    def evaluate(q, data, plain_data):
+        coordinates = spec.structure.whiten(q, data)
+        slopes = jax.jacfwd(spec.structure.whiten)(q, data)
+        ours = spec.structure.potential(coordinates, data), spec.structure.constrain(coordinates, data)
+        theirs = plain.structure.potential(q, plain_data), plain.structure.constrain(q, plain_data)
+        return coordinates, slopes, ours, theirs
+
     with jax.enable_x64(True):
-        data = spec.data
-        map_back = jax.jit(lambda q: spec.structure.whiten(q, data))
-        coordinates = map_back(q)
-        assert np.abs(coordinates - q).max() > 0.1
-        determinant = np.linalg.slogdet(jax.jacfwd(map_back)(q))[1]
-        ours = spec.structure.potential(coordinates, data)
-        theirs = plain.structure.potential(q, plain.data)
-        stored = spec.structure.constrain(coordinates, data)
-        for part, value in plain.structure.constrain(q, plain.data).items():
-            np.testing.assert_allclose(stored[part], value, rtol=1e-8, atol=1e-8)
-    assert float(ours) == pytest.approx(float(theirs) + determinant, rel=1e-10)
+        found = jax.device_get(evaluate(q, spec.data, plain.data))
+    coordinates, slopes, (ours, stored), (theirs, plain_stored) = found
+    assert np.abs(coordinates - q).max() > 0.1
+    for part, value in plain_stored.items():
+        np.testing.assert_allclose(stored[part], value, rtol=1e-8, atol=1e-8)
+    assert float(ours) == pytest.approx(float(theirs) + np.linalg.slogdet(slopes)[1], rel=1e-10)
 
 
 def test_the_map_is_the_conditional_posterior_of_a_normal_likelihood():
@@ -67,17 +77,21 @@ def test_the_map_is_the_conditional_posterior_of_a_normal_likelihood():
     beta, T = rng.normal(size=q), np.linalg.cholesky(np.cov(rng.normal(size=(k, 9))))
     cross = {"H": Z, "K": X, "h": y[:, :, None]}
     arrays = {name: np.moveaxis(np.einsum("jni,jnm->jim", Z, a), 0, -1) for name, a in cross.items()}
-    arrays["h"] = arrays["h"][:, 0]
-    with jax.enable_x64(True):
-        information = {name: np.asarray(a) for name, a in arrays.items()} | {"scale": 1.0}
+    information = {**arrays, "h": arrays["h"][:, 0], "scale": 1.0}
 
+    @jax.jit
+    def evaluate(zeta):
         def effects(zeta):
             return standardised(zeta, T, beta, information)[0] @ T.T
 
-        zeta = rng.normal(size=(levels, k))
         z = standardised(zeta, T, beta, information)[0]
-        np.testing.assert_allclose(whitened(z, T, beta, information), zeta, rtol=1e-10)
-        mean, slope = effects(np.zeros((levels, k))), np.asarray(jax.jacfwd(effects)(zeta))
+        back = whitened(z, T, beta, information)
+        return back, effects(jnp.zeros((levels, k))), jax.jacfwd(effects)(zeta)
+
+    zeta = rng.normal(size=(levels, k))
+    with jax.enable_x64(True):
+        back, mean, slope = jax.device_get(evaluate(zeta))
+    np.testing.assert_allclose(back, zeta, rtol=1e-10)
     for j in range(levels):
         covariance = np.linalg.inv(Z[j].T @ Z[j] + np.linalg.inv(T @ T.T))
         np.testing.assert_allclose(mean[j], covariance @ Z[j].T @ (y[j] - X[j] @ beta), rtol=1e-9)
