@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .base import Family
-from .lazy import jnp, jsp
+from .lazy import jax, jnp, jsp
 from .links import LINKS
 
 __all__ = [
@@ -138,12 +138,11 @@ def log_measured(family: Family, y: Array, p: Values, extra: Values, noise: Arra
         spread = {**p, "sigma": jnp.sqrt(p["sigma"] ** 2 + noise**2)}
         return log_density(family, y, spread, extra)
     nodes, weights = np.polynomial.hermite_e.hermegauss(32)
-    terms = [
-        log_density(family, y + noise * node, p, extra) + np.log(weight / np.sqrt(2 * np.pi))
-        for node, weight in zip(nodes, weights, strict=True)
-    ]
-    inside = jnp.stack([_inside(family, y + noise * node) for node in nodes])
-    return jsp.logsumexp(jnp.where(inside, jnp.stack(terms), -jnp.inf), axis=0)
+    points = y + noise * nodes[:, None]
+    # Mapped rather than written out node by node: a program of a 32nd of the size.
+    terms = jax.vmap(lambda latent: log_density(family, latent, p, extra))(points)
+    terms = terms + np.log(weights / np.sqrt(2 * np.pi))[:, None]
+    return jsp.logsumexp(jnp.where(_inside(family, points), terms, -jnp.inf), axis=0)
 
 
 def _inside(family: Family, y: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .base import DistributionalParameter
-from .lazy import jnp, jsp, lax, random
+from .lazy import jax, jnp, jsp, lax, random
 from .links import LINKS, numpy_of
 
 __all__ = [
@@ -163,6 +163,10 @@ def draw_poisson(key: Array, mean: Array) -> Array:
     of 10 and more are drawn here by transformed rejection: Hoermann (1993), Insurance: Mathematics and
     Economics 12(1), algorithm PTRS.
     """
+    return jax.jit(_draw_poisson)(key, mean)  # or its loop would be compiled at each call
+
+
+def _draw_poisson(key: Array, mean: Array) -> Array:
     key_small, key_large = random.split(key)
     small = random.poisson(key_small, jnp.where(mean < 10, mean, 0.0)).astype(mean.dtype)
     m = jnp.where(mean < 10, 10.0, mean)
@@ -194,8 +198,13 @@ def gammaln(x: Array) -> Array:
     return import_module("scipy.special" if numpy_of(x) is np else "jax.scipy.special").gammaln(x)
 
 
-def on_numpy(function: Callable[[Values, Values], Array]) -> Callable[[Values, Values], Array]:
-    """``function(parameters, extra)``, written with JAX, that also takes NumPy arrays and then returns one."""
+def on_numpy(
+    function: Callable[[Values, Values], Array], compiled: bool = True
+) -> Callable[[Values, Values], Array]:
+    """``function(parameters, extra)``, written with JAX, that also takes NumPy arrays and then returns one.
+
+    ``compiled``: as a whole, not operation by operation; not for functions of users, who may have written NumPy.
+    """
 
     @wraps(function)
     def either(p: Values, extra: Values) -> Array:
@@ -204,6 +213,6 @@ def on_numpy(function: Callable[[Values, Values], Array]) -> Callable[[Values, V
         from ..inference.x64 import x64
 
         with x64():
-            return np.asarray(function(p, extra), dtype=np.float64)
+            return np.asarray((jax.jit(function) if compiled else function)(p, extra), dtype=np.float64)
 
     return either

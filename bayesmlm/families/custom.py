@@ -111,7 +111,7 @@ def custom_family(
         log_kernel=_kernel(calls["log_prob"], parameters),
         sample=_or_missing(calls, "sample", name, "draw responses"),
         mean=_or_missing(calls, "mean", name, "expect a response"),
-        variance=on_numpy(calls["variance"].of_parameters) if "variance" in calls else None,
+        variance=on_numpy(calls["variance"].of_parameters, compiled=False) if "variance" in calls else None,
         log_tails=tails,
         additions=frozenset({*known, *additions}),
         required_additions=needed,
@@ -349,7 +349,7 @@ def _or_missing(calls: Mapping[str, _Call], kind: str, family: str, purpose: str
             )
 
         return missing
-    return calls[kind].draw if kind == "sample" else on_numpy(calls[kind].of_parameters)
+    return calls[kind].draw if kind == "sample" else on_numpy(calls[kind].of_parameters, compiled=False)
 
 
 def _tails(

@@ -52,33 +52,56 @@ def initial_values(spec: ModelSpec, settings: SamplerSettings, init: Any) -> Sam
 
 
 def _flat(spec: ModelSpec, values: Mapping[str, Any], rng: np.random.Generator) -> NDArray[np.float64]:
-    import jax.numpy as jnp
-    from numpyro.distributions import biject_to
-
-    from ..inference.x64 import x64
-
-    structure, data = spec.sampled, spec.program.data
+    structure = spec.sampled
     names = [site.name for site in spec.structure.sites]
     unknown = [name for name in values if name not in names]
     if unknown:
         raise BayesmlmError(
             f"init names `{unknown[0]}`, which is not a parameter; the parameters are {', '.join(names)}"
         )
-    pieces = []
+    given, drawn = {}, {}
+    for site in structure.sites:
+        if site.name not in values:
+            drawn[site.name] = rng.uniform(-2, 2, site.size)
+            continue
+        given[site.name] = np.asarray(values[site.name], dtype=np.float64)
+        if given[site.name].shape != site.shape:
+            raise BayesmlmError(
+                f"init for `{site.name}` has shape {given[site.name].shape}, but the parameter has shape {site.shape}"
+            )
+    inside, q = _coordinates(spec, given, drawn)
+    for name, holds in inside.items():
+        if not holds:
+            raise BayesmlmError(f"init for `{name}` is outside the parameter's support")
+    return q
+
+
+def _coordinates(
+    spec: ModelSpec, given: Mapping[str, NDArray[np.float64]], drawn: Mapping[str, NDArray[np.float64]]
+) -> tuple[dict[str, bool], NDArray[np.float64]]:
+    """Whether each of the values ``given`` lies in its support, and the sampler's coordinates of these and of the
+    unconstrained ones ``drawn``."""
+    import jax
+    import jax.numpy as jnp
+    from numpyro.distributions import biject_to
+
+    from ..inference.compile_cache import compiled
+    from ..inference.x64 import x64
+
+    structure, program = spec.sampled, spec.program
+    if not structure.sites:
+        return {}, np.zeros(0)
+
+    def place(given: Any, drawn: Any, data: Any) -> Any:
+        supports = {name: d.support for name, d in structure.distributions(data).items()}
+        inside = {name: jnp.all(supports[name](value)) for name, value in given.items()}
+        moved = {name: biject_to(supports[name]).inv(value).reshape(-1) for name, value in given.items()}
+        pieces = {**drawn, **moved}
+        q = jnp.concatenate([pieces[site.name] for site in structure.sites])
+        return inside, program.structure.whiten(q, data)
+
+    arguments = dict(given), dict(drawn), program.data
     with x64():
-        distributions = structure.distributions(data)
-        for site in structure.sites:
-            if site.name not in values:
-                pieces.append(rng.uniform(-2, 2, site.size))
-                continue
-            value = np.asarray(values[site.name], dtype=np.float64)
-            if value.shape != site.shape:
-                raise BayesmlmError(
-                    f"init for `{site.name}` has shape {value.shape}, but the parameter has shape {site.shape}"
-                )
-            support = distributions[site.name].support
-            if not bool(np.all(np.asarray(support(value)))):
-                raise BayesmlmError(f"init for `{site.name}` is outside the parameter's support")
-            pieces.append(np.asarray(biject_to(support).inv(value)).reshape(-1))
-        q = np.concatenate(pieces) if pieces else np.zeros(0)
-        return np.asarray(spec.program.structure.whiten(jnp.asarray(q), data)) if structure.sites else q
+        found = compiled(place, arguments, name="initial_values", key=program.key)(*arguments)
+        inside, q = jax.device_get(found)
+    return inside, np.asarray(q)

@@ -83,16 +83,19 @@ class Case:
 
     @property
     def extra(self) -> dict[str, Any]:
-        return {"trials": jnp.asarray(self.parameters["trials"])} if "trials" in self.parameters else {}
+        return (
+            {"trials": jnp.asarray(float(self.parameters["trials"]))} if "trials" in self.parameters else {}
+        )
 
     @property
     def scipy(self) -> Any:
         return SCIPY[self.name](self.parameters)
 
-    def natural(self, link: str | None = None) -> dict[str, Any]:
-        """Parameters as a family's functions take them, ``eta`` made with ``link``."""
-        p = {k: jnp.asarray(float(v)) for k, v in self.parameters.items() if k != "trials"}
-        return {**p, "eta": LINKS[link or self.family.link("mu")].link(p["mu"])}
+    def natural(self, link: str | None = None, rows: int | tuple[()] = ()) -> dict[str, Any]:
+        """Parameters as a family's functions take them, ``eta`` made with ``link``; ``rows``: of each."""
+        p = {k: np.full(rows, float(v)) for k, v in self.parameters.items() if k != "trials"}
+        p["eta"] = np.asarray(LINKS[link or self.family.link("mu")].link(p["mu"]))
+        return {k: jnp.asarray(v) for k, v in p.items()}
 
     def grid(self) -> np.ndarray:
         """Ten responses over the whole distribution, far tails included (inside the support)."""

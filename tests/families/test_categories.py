@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,7 @@ from bayesmlm.families import (
 from bayesmlm.families.base import Family
 from bayesmlm.families.registry import family as as_family
 
+from ..compiling import quickly
 from ..support import reference
 
 CASES = reference("category_densities")
@@ -65,15 +68,13 @@ def test_density_and_slopes_have_ten_digits(name):
     for group in groups:
         cases = [case for case in found if not group or tuple(case["others"][-1]) == group]
         with jax.enable_x64(True):
-            y = jnp.asarray(np.array([case["y"] for case in cases], dtype=float).T)
+            y = np.array([case["y"] for case in cases], dtype=float).T
             extra = {"trials": y.sum(axis=0)} if adapted.required_additions else {}
             start = 0 if name == "dirichlet2" else 1
-            etas = [jnp.array([case["eta"][k] for case in cases]) for k in range(start, 3)]
+            etas = [np.array([case["eta"][k] for case in cases]) for k in range(start, 3)]
             flat = [[v for other in case["others"] for v in other] for case in cases]
-            others = [jnp.array(column) for column in zip(*flat, strict=True)]
-            terms, (by_eta, by_other) = jax.jit(density_and_slopes, static_argnums=0)(
-                adapted, y, etas, others, extra
-            )
+            others = [np.array(column, dtype=float) for column in zip(*flat, strict=True)]
+            terms, (by_eta, by_other) = quickly(partial(density_and_slopes, adapted))(y, etas, others, extra)
         expected = np.array([case["value"] for case in cases])
         np.testing.assert_allclose(terms, expected, rtol=1e-10, atol=1e-12 if name == "categorical" else 1e-9)
         slopes = np.array([case["slopes"] for case in cases])
@@ -104,7 +105,7 @@ def test_density_is_that_of_brms(name):
         p["L_lncor"] = jnp.array([[1.0, 0.0], [rho, np.sqrt(1 - rho**2)]])[:, :, None]
         response = jnp.asarray(y.get(name, np.array(brms["shares"]).T), dtype=float)
         extra = {"trials": response.sum(axis=0)}
-        ours = jax.jit(lambda p: adapted.log_density(response, p, extra))(p)
+        ours = quickly(lambda p: adapted.log_density(response, p, extra))(p)
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
@@ -116,7 +117,7 @@ def test_third_derivatives_are_finite_where_a_category_is_certain():
         return adapted.log_density(jnp.array([1.0]), p, {})[0]
 
     with jax.enable_x64(True):
-        third = jax.jit(jax.vmap(jax.grad(jax.grad(jax.grad(value)))))(
+        third = quickly(jax.vmap(jax.grad(jax.grad(jax.grad(value)))))(
             jnp.array([-800.0, -40.0, 0.0, 1.3, 800.0])
         )
     assert np.isfinite(np.asarray(third)).all()
@@ -134,13 +135,13 @@ PROBABILITY = np.exp([0, *ETA]) / np.exp([0, *ETA]).sum()
 def draws_of(name: str, **further) -> np.ndarray:
     adapted = of_three(name)
     with jax.enable_x64(True):
-        rows = jnp.zeros(DRAWS)
+        rows = np.zeros(DRAWS)
         etas = [rows + e for e in ((0.2, *ETA) if name == "dirichlet2" else ETA)]
         p = parameters_of(adapted, etas, [rows + v for v in further.get("others", ())])
         extra = {"trials": rows + TRIALS}
         moments = adapted.mean, adapted.variance
 
-        @jax.jit
+        @quickly
         def everything(p):
             first = [None if f is None else f(p, extra)[:, 0] for f in moments]
             return adapted.sample(jax.random.key(3), p, extra), *first
@@ -204,7 +205,7 @@ def test_certain_categories_get_all_trials():
     with jax.enable_x64(True):
         p = parameters_of(adapted, [jnp.array([-900.0, 900.0, 0.0]), jnp.array([-900.0, 0.0, 900.0])], [])
         extra = {"trials": jnp.array([5.0, 7.0, 0.0])}
-        drawn = np.asarray(jax.jit(lambda p: adapted.sample(jax.random.key(1), p, extra))(p))
+        drawn = np.asarray(quickly(lambda p: adapted.sample(jax.random.key(1), p, extra))(p))
     assert drawn.T.tolist() == [[5, 0, 0], [0, 7, 0], [0, 0, 0]]
 
 
@@ -240,7 +241,7 @@ def test_mean_of_a_logistic_normal_response(size):
         p |= {mu: p[f"eta_{mu}"] for mu in adapted.main}
         p |= {mu.replace("mu", "sigma"): jnp.asarray(s) for mu, s in zip(adapted.main, sigma, strict=True)}
         p["L_lncor"] = jnp.asarray(L)[:, :, None]
-        ours = np.asarray(jax.jit(lambda p: adapted.mean(p, {}))(p))[:, 0]
+        ours = np.asarray(quickly(lambda p: adapted.mean(p, {}))(p))[:, 0]
     x = np.column_stack([np.zeros(200_000), eta + (rng.normal(size=(200_000, size - 1)) @ L.T) * sigma])
     shares = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
     error = 4 * shares.std(axis=0) / np.sqrt(200_000) + (0 if size <= 4 else 1e-3)

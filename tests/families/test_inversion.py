@@ -12,6 +12,8 @@ from bayesmlm.families import conditional, inversion
 from bayesmlm.families.links import LINKS
 from bayesmlm.families.registry import FAMILIES
 
+from ..compiling import quickly
+
 P = np.array([1e-200, 1e-9, 0.02, 0.3, 0.5, 0.9, 1 - 1e-9])
 LOG_Q = np.array([-1e-200, -1e-9, *np.log1p(-P[2:6]), np.log(1e-9)])
 
@@ -43,7 +45,7 @@ NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.validat
 def test_quantiles(name):
     with jax.enable_x64(True):
         family, p, extra, expected = model(name, len(P))
-        y = np.asarray(jax.jit(lambda p: inversion.find_quantile(family, jnp.log(P), LOG_Q, p, extra))(p))
+        y = np.asarray(quickly(lambda p: inversion.find_quantile(family, jnp.log(P), LOG_Q, p, extra))(p))
     correct = np.where(P > 0.99, expected.isf(1e-9), expected.ppf(P))
     if family.support.integer:
         np.testing.assert_array_equal(y, correct)
@@ -74,7 +76,7 @@ def test_truncated_draws_and_means(name):
             one, own = ({name: value[:1] for name, value in d.items()} for d in (p, extra))
             return conditional.sample(family, key, p, extra), conditional.mean(family, one, own)[0]
 
-        draws, mean = map(np.asarray, jax.jit(draws_and_mean)(jax.random.key(1)))
+        draws, mean = map(np.asarray, quickly(draws_and_mean)(jax.random.key(1)))
     assert draws.min() >= above
     assert draws.max() <= up_to
     if family.support.integer:
@@ -117,7 +119,7 @@ def test_conditional_tails_and_densities():
             below, beyond = inversion.log_tails(family, y, p, extra)
             return below, beyond, inversion.log_density(family, y, p, extra)
 
-        below, beyond, density = (np.exp(np.asarray(x)) for x in jax.jit(at)(y))
+        below, beyond, density = (np.exp(np.asarray(x)) for x in quickly(at)(y))
     mass = expected.cdf([np.inf, 9, 9, 9, 9, 9]) - expected.cdf(2)
     exact = np.clip(expected.cdf(np.minimum(y, [np.inf, 9, 9, 9, 9, 9])) - expected.cdf(2), 0, None) / mass
     np.testing.assert_allclose(below, exact, atol=1e-14)

@@ -13,6 +13,7 @@ from bayesmlm.families.base import FamilyError
 from bayesmlm.families.ordinal import ACAT, CRATIO, CUMULATIVE, HURDLE_CUMULATIVE, SRATIO
 from bayesmlm.families.registry import family
 
+from ..compiling import quickly
 from ..support import reference
 
 FAMILIES = {record.name: record for record in (CUMULATIVE, SRATIO, CRATIO, ACAT)}
@@ -29,7 +30,8 @@ def x64():
 
 
 def at(eta, disc=1.0, thresholds=THRESHOLDS, **more):
-    return {"thresholds": jnp.asarray(thresholds)[:, None], "eta": jnp.asarray(eta), "disc": disc, **more}
+    thresholds = thresholds if isinstance(thresholds, jax.Array) else np.asarray(thresholds)
+    return {"thresholds": thresholds[:, None], "eta": jnp.asarray(eta), "disc": disc, **more}
 
 
 def exact_points():
@@ -47,7 +49,7 @@ def test_log_probabilities_and_derivatives_are_exact(name, link):
     """Thresholds from 1e-9 to 30 apart, linear predictors from -300 to 60: 1e-8 relative, as is asked of families."""
     tau, eta, disc, y = exact_points()
 
-    # Not compiled as a whole: the operations of all cases have the same shapes and are compiled once.
+    @quickly
     def log_p(eta, tau):
         p = {"thresholds": tau, "eta": eta, "disc": disc}
         value, pullback = jax.vjp(
@@ -56,7 +58,7 @@ def test_log_probabilities_and_derivatives_are_exact(name, link):
         by_eta, by_tau = pullback(jnp.ones_like(value))
         return value, by_eta, by_tau[1]
 
-    ours = np.stack(log_p(eta, tau), axis=1)
+    ours = np.stack([np.asarray(v) for v in log_p(eta, tau)], axis=1)
     exact = np.array(reference("ordinal")["values"][f"{name} {link}"], dtype=float)
     brms, ours = np.exp(ours[len(exact) :, 0]), ours[: len(exact)]
     known = ~np.isnan(exact)
@@ -73,10 +75,10 @@ def test_log_probabilities_and_derivatives_are_exact(name, link):
 @pytest.mark.parametrize("name", ["cumulative", "sratio", "acat"])
 def test_thresholds_may_differ_between_rows(name):
     """Effects by category, eta (K - 1, n), move the thresholds of each row; rows may have fewer thresholds."""
-    record, y = FAMILIES[name], jnp.array([1.0, 2.0, 3.0, 4.0])
+    record, y = FAMILIES[name], np.array([1.0, 2.0, 3.0, 4.0])
     shift = np.array([[0.1], [-0.2], [0.3]]) * np.arange(4)
 
-    @jax.jit
+    @quickly
     def both(eta, moved, shortened):
         log_p = [record.log_kernel(y, {**at(e), "thresholds": t}, {}, "logit") for e, t in (moved, eta)]
         return log_p, record.mean(at(jnp.ones(2), thresholds=THRESHOLDS[:2]), {}), record.mean(shortened, {})
@@ -88,10 +90,15 @@ def test_thresholds_may_differ_between_rows(name):
 
 
 def test_hurdle_comes_before_the_categories():
-    y, hu = jnp.array([0.0, 1.0, 2.0, 3.0, 4.0]), jnp.array([0.2, 0.7, 0.1, 0.5, 0.6])
-    p = at(np.linspace(-1, 1, 5), hu=hu)
-    positive = np.log1p(-hu) + CUMULATIVE.log_kernel(jnp.maximum(y, 1), p, {}, "logit")
-    found = HURDLE_CUMULATIVE.log_kernel(y, p, {}, "logit")
+    y, hu = np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([0.2, 0.7, 0.1, 0.5, 0.6])
+
+    @quickly
+    def log_p(y, p):
+        plain = CUMULATIVE.log_kernel(jnp.maximum(y, 1), p, {}, "logit")
+        return plain, HURDLE_CUMULATIVE.log_kernel(y, p, {}, "logit")
+
+    plain, found = log_p(y, at(np.linspace(-1, 1, 5), hu=hu))
+    positive = np.log1p(-hu) + np.asarray(plain)
     np.testing.assert_allclose(found, np.where(y > 0, positive, np.log(hu)), rtol=1e-12)
 
 
@@ -101,7 +108,7 @@ def test_thresholds_out_of_order_are_impossible_not_nan(link):
         p = {"thresholds": thresholds[:, None], "eta": jnp.zeros(1), "disc": 1.0}
         return CUMULATIVE.log_kernel(jnp.array([2.0]), p, {}, link)[0]
 
-    value, slope = jax.jit(jax.value_and_grad(log_p))(jnp.array([0.5, 0.5, 1.0]))
+    value, slope = quickly(jax.value_and_grad(log_p))(np.array([0.5, 0.5, 1.0]))
     assert value == -np.inf
     assert np.isfinite(slope).all()
 
@@ -109,19 +116,21 @@ def test_thresholds_out_of_order_are_impossible_not_nan(link):
 @pytest.mark.parametrize("record", [CUMULATIVE, ACAT, HURDLE_CUMULATIVE], ids=lambda r: r.name)
 def test_draws_follow_the_probabilities(record):
     """Chi-square test of 4000 draws at the level 0.001 (fixed seed)."""
-    p = at(np.full(4000, 0.4), disc=jnp.full(4000, 0.8), hu=jnp.full(4000, 0.3))
+    p = at(np.full(4000, 0.4), disc=np.full(4000, 0.8), hu=np.full(4000, 0.3))
     start = int(record.support.lower)
-    ends = jnp.array([start - 0.5, start + 1.0, *[9.0] * 3998])
-    sampled = jax.jit(
-        lambda p: (record.sample(jax.random.key(1), p, {}), record.mean(p, {}), record.cdf(ends, p, {}))
-    )
-    draws, chances, below = (np.asarray(v) for v in sampled(p))
+    ends = np.array([start - 0.5, start + 1.0, *[9.0] * 3998])
+
+    @quickly
+    def sampled(p):
+        stacked = record.cdf(np.stack([ends, ends + 1]), p, {})
+        return record.sample(jax.random.key(1), p, {}), record.mean(p, {}), record.cdf(ends, p, {}), stacked
+
+    draws, chances, below, stacked = (np.asarray(v) for v in sampled(p))
     chances = chances[:, 0]
     counts = np.bincount(draws.astype(int) - start, minlength=len(chances))
     assert stats.chisquare(counts, 4000 * chances).pvalue > 0.001
     np.testing.assert_allclose(chances.sum(), 1, rtol=1e-14)
     np.testing.assert_allclose(below[:3], [0, chances[:2].sum(), 1], rtol=1e-12, atol=1e-15)
-    stacked = record.cdf(jnp.stack([ends, ends + 1]), p, {})
     np.testing.assert_allclose(stacked[0], below, rtol=1e-12, atol=1e-15)
 
 

@@ -19,10 +19,11 @@ from bayesmlm.families.first_passage import log_passage_density, mean_exit_time
 from bayesmlm.families.links import LINKS, natural_parameters
 from bayesmlm.families.reaction_times import draw_times_and_decisions
 
+from ..compiling import quickly
 from ..support import reference, with_slow
 
 REFERENCE = reference("positive_families")
-# Everything is evaluated at this many rows at a time, so that each elementary function is compiled once.
+# Everything is evaluated at this many rows at a time, so that each function is compiled once.
 ROWS = max(len(rows) for kind in REFERENCE.values() for rows in kind.values())
 # A draw of 20,000 rejects a right sampler once in 10^4 keys; the key is fixed, so each has passed once and for all.
 DRAWS, SIGNIFICANCE = 20_000, 1e-4
@@ -42,26 +43,35 @@ def with_eta(name: str, p: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def evaluated(kind: str, name: str) -> tuple[Any, ...]:
+def program(kind: str, name: str) -> Any:
+    """A compiled function of y, parameters and extra: the log density, or both tails, each with its derivatives by the
+    parameters."""
+    family = FAMILIES[name]
+
+    def evaluate(y: Any, p: dict[str, Any], extra: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+        def values(p: dict[str, Any]) -> tuple[Any, ...]:
+            full = with_eta(name, p)
+            return (
+                (family.log_density(y, full, extra),)
+                if kind == "density"
+                else family.log_tails(y, full, extra)
+            )
+
+        # The functions are elementwise, so that the sum's gradient has each row's derivatives; in reverse, as the
+        # sampler takes it.
+        found, pull_back = jax.vjp(values, p)
+        sides = np.repeat(np.eye(len(found))[:, :, None], ROWS, axis=2)
+        (slopes,) = jax.vmap(lambda side: pull_back(tuple(side)))(sides)
+        return [(value, {k: v[i] for k, v in slopes.items()}) for i, value in enumerate(found)]
+
+    return quickly(evaluate)
+
+
+def evaluated(kind: str, name: str) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Values and derivatives by the parameters at the reference's rows: of the log density, or of both tails."""
-    family, (y, p, extra) = FAMILIES[name], columns(REFERENCE[kind][name])
-
-    def values(p):
-        full = with_eta(name, p)
-        if kind == "density":
-            return (family.log_density(y, full, extra),)
-        return family.log_tails(y, full, extra)
-
     with jax.enable_x64(True):
-        y, extra = jnp.asarray(y), {k: jnp.asarray(v) for k, v in extra.items()}
-        p = {k: jnp.asarray(v) for k, v in p.items()}
-        results = []
-        for side in range(1 if kind == "density" else 2):
-            # The functions are elementwise, so that the sum's gradient has each row's derivatives; in reverse, as the
-            # sampler takes it.
-            slopes = jax.grad(lambda p, side=side: jnp.sum(values(p)[side]))(p)
-            results.append((np.asarray(values(p)[side]), {k: np.asarray(v) for k, v in slopes.items()}))
-    return tuple(results)
+        found = program(kind, name)(*columns(REFERENCE[kind][name]))
+    return [(np.asarray(value), {k: np.asarray(v) for k, v in slopes.items()}) for value, slopes in found]
 
 
 def compare(
@@ -105,23 +115,30 @@ TAILED = [name for name in SETTINGS if name != "wiener"]
 
 def at(name: str, n: int = ROWS) -> dict[str, Any]:
     """Parameters as the family's functions take them, for ``n`` rows."""
-    return with_eta(name, {k: jnp.full(n, v) for k, v in SETTINGS[name].items()})
+    return with_eta(name, {k: np.full(n, v) for k, v in SETTINGS[name].items()})
 
 
 def by_rows(function: Any, y: np.ndarray) -> np.ndarray:
     """``function`` of ``y``, `ROWS` values at a time."""
     padded = np.resize(y, -(-len(y) // ROWS) * ROWS).reshape(-1, ROWS)
-    return np.concatenate([np.asarray(function(jnp.asarray(part))) for part in padded], axis=-1)[
-        ..., : len(y)
-    ]
+    return np.concatenate([np.asarray(function(part)) for part in padded], axis=-1)[..., : len(y)]
+
+
+def values(
+    kind: str, name: str, y: np.ndarray, p: dict[str, float] | None = None, dec: float = 1.0
+) -> np.ndarray:
+    """Log densities (1, n), or both tails (2, n), at the family's setting or another one."""
+    rows = {k: np.full(ROWS, v) for k, v in (p or SETTINGS[name]).items()}
+    extra = {"dec": np.full(ROWS, dec)} if name == "wiener" else {}
+    with jax.enable_x64(True):
+        return by_rows(lambda y: [value for value, _ in program(kind, name)(y, rows, extra)], y)
 
 
 @pytest.mark.parametrize("name", TAILED)
 def test_tails_outside_the_support(name: str) -> None:
     y = np.array([-np.inf, -1e300, -1.0, 0.0, np.inf])
-    with jax.enable_x64(True):
-        below, above = by_rows(lambda y: jnp.stack(FAMILIES[name].log_tails(y, at(name), {})), y)
-        p = SETTINGS[name]
+    below, above = values("tails", name, y)
+    p = SETTINGS[name]
     zero = -np.inf
     if name.startswith("hurdle"):
         zero = np.log(0.3)
@@ -135,8 +152,8 @@ def test_tails_outside_the_support(name: str) -> None:
 def test_quantile_inverts_the_cdf(name: str) -> None:
     probability = np.array([0.01, 0.3, 0.31, 0.5, 0.99])
     with jax.enable_x64(True):
-        y = by_rows(lambda q: FAMILIES[name].quantile(q, at(name), {}), probability)
-        back = by_rows(lambda y: FAMILIES[name].cdf(y, at(name), {}), y)
+        y = by_rows(lambda q: quickly(FAMILIES[name].quantile)(q, at(name), {}), probability)
+        back = by_rows(lambda y: quickly(FAMILIES[name].cdf)(y, at(name), {}), y)
     mass = name == "hurdle_lognormal"
     np.testing.assert_allclose(back, np.maximum(probability, 0.3) if mass else probability, rtol=1e-12)
     assert (y[:2] == 0).all() == mass
@@ -145,38 +162,29 @@ def test_quantile_inverts_the_cdf(name: str) -> None:
 def test_no_response_is_below_the_non_decision_time() -> None:
     y = np.array([0.1, 0.2, 0.2000001])
     for name in ("shifted_lognormal", "wiener"):
-        with jax.enable_x64(True):
-            extra = {"dec": jnp.ones(ROWS)}
-            density = by_rows(
-                lambda y, name=name, extra=extra: FAMILIES[name].log_density(y, at(name), extra), y
-            )
+        (density,) = values("density", name, y)
         assert (density[:2] == -np.inf).all()
         assert density[2] < -1e2
 
 
 def test_parameters_outside_their_range_have_no_density() -> None:
     """As links such as identity can give them."""
-    with jax.enable_x64(True):
-        one, dec = jnp.ones(ROWS), {"dec": jnp.ones(ROWS)}
-        for name, change in [
-            ("wiener", {"bias": 1.0}),
-            ("wiener", {"bias": -0.1}),
-            ("wiener", {"bs": -1.0}),
-            ("wiener", {"ndt": -0.1}),
-            ("frechet", {"nu": 1.0}),
-            ("hurdle_gamma", {"hu": 1.2}),
-            ("tweedie", {"power": 2.0}),
-            ("tweedie", {"power": 0.9}),
-        ]:
-
-            def density(p, name=name):
-                return FAMILIES[name].log_density(one, p, dec)
-
-            p = {**at(name), **{k: jnp.full(ROWS, v) for k, v in change.items()}}
-            value, pull_back = jax.vjp(density, p)
-            assert np.all(np.asarray(value) == -np.inf), (name, change)
-            (slopes,) = pull_back(jnp.ones(ROWS))
-            assert all(np.isfinite(np.asarray(v)).all() for v in slopes.values()), (name, change)
+    for name, change in [
+        ("wiener", {"bias": 1.0}),
+        ("wiener", {"bias": -0.1}),
+        ("wiener", {"bs": -1.0}),
+        ("wiener", {"ndt": -0.1}),
+        ("frechet", {"nu": 1.0}),
+        ("hurdle_gamma", {"hu": 1.2}),
+        ("tweedie", {"power": 2.0}),
+        ("tweedie", {"power": 0.9}),
+    ]:
+        p = {k: np.full(ROWS, v) for k, v in {**SETTINGS[name], **change}.items()}
+        extra = {"dec": np.ones(ROWS)} if name == "wiener" else {}
+        with jax.enable_x64(True):
+            ((value, slopes),) = program("density", name)(np.ones(ROWS), p, extra)
+        assert np.all(np.asarray(value) == -np.inf), (name, change)
+        assert all(np.isfinite(np.asarray(v)).all() for v in slopes.values()), (name, change)
 
 
 ETAS = np.array([-100.0, -37.0, -8.0, 0.0, 1e-60, 8.0, 37.0, 100.0])
@@ -228,48 +236,38 @@ def test_mean_and_variance_are_those_of_the_density(name: str) -> None:
     family, p = FAMILIES[name], SETTINGS[name]
     z = np.linspace(-28, 25, 12 * ROWS)
     y = p.get("ndt", 0.0) + np.exp(z)
-    with jax.enable_x64(True):
-        rows, density = at(name), np.zeros(len(y))
-        for decision in (0.0, 1.0) if name == "wiener" else (0.0,):
-            extra = {"dec": jnp.full(ROWS, decision)}
-            density += np.exp(by_rows(lambda y, extra=extra: family.log_density(y, rows, extra), y))
-        zero = float(np.exp(family.log_density(jnp.zeros(ROWS), rows, {"dec": jnp.zeros(ROWS)})[0]))
-    zero = zero if family.support.closed else 0.0
+    decisions = (0.0, 1.0) if name == "wiener" else (0.0,)
+    density = sum(np.exp(values("density", name, y, dec=decision)[0]) for decision in decisions)
+    zero = np.exp(values("density", name, np.zeros(1))).item() if family.support.closed else 0.0
     weight = density * np.exp(z) * (z[1] - z[0])
-    values = {k: np.full(3, v) for k, v in p.items()}
-    mean = family.mean(with_eta(name, values), {})
+    mean = family.mean(at(name, 3), {})
     assert isinstance(mean, np.ndarray)
     assert weight.sum() + zero == pytest.approx(1, rel=1e-9)
     # The frechet density falls like y^-5.5: beyond the grid are 1e-10 of the second moment.
     np.testing.assert_allclose(mean, np.sum(weight * y), rtol=1e-8)
     if family.variance is not None:
         expected = np.sum(weight * (y - mean[0]) ** 2) + zero * mean[0] ** 2
-        np.testing.assert_allclose(family.variance(with_eta(name, values), {}), expected, rtol=1e-8)
+        np.testing.assert_allclose(family.variance(at(name, 3), {}), expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", with_slow(TAILED, "tweedie", "hurdle_gamma"))
 def test_draws_follow_the_cdf(name: str) -> None:
     family = FAMILIES[name]
     with jax.enable_x64(True):
-        y = np.asarray(jax.jit(family.sample)(jax.random.key(11), at(name, DRAWS), {}))
-        p = at(name)
-        zero = float(np.exp(family.log_tails(jnp.zeros(ROWS), p, {})[0][0]))
-        cdf = by_rows(lambda y: jnp.exp(family.log_tails(y, p, {})[0]), y[y > 0][: 10 * ROWS])
+        y = np.asarray(quickly(family.sample)(jax.random.key(11), at(name, DRAWS), {}))
+    zero, *cdf = np.exp(values("tails", name, np.append(0.0, y[y > 0][: 10 * ROWS]))[0])
     assert y.shape == (DRAWS,)
     assert (y >= 0).all()
     assert st.binomtest(int((y == 0).sum()), DRAWS, zero).pvalue > SIGNIFICANCE
-    assert st.kstest((cdf - zero) / (1 - zero), "uniform").pvalue > SIGNIFICANCE
+    assert st.kstest((np.array(cdf) - zero) / (1 - zero), "uniform").pvalue > SIGNIFICANCE
 
 
 def test_weibull_and_frechet_near_the_ends_of_their_shapes() -> None:
     """Where 1 + 1 / shape and 1 - 1 / nu have lost their digits: an extreme value distribution in the limit."""
-    with jax.enable_x64(True):
-        shape, mean = jnp.full(ROWS, 1e12), {"eta": jnp.zeros(ROWS), "mu": jnp.ones(ROWS)}
-        weibull, frechet = {**mean, "shape": shape}, {**mean, "nu": shape}
-        y = jnp.full(ROWS, 1 + 0.3 / 1e12)
-        moved = (float(y[0]) - 1) * 1e12  # y is rounded
-        below = float(FAMILIES["weibull"].log_tails(y, weibull, {})[1][0])
-        above = float(FAMILIES["frechet"].log_tails(y, frechet, {})[0][0])
+    y = np.array([1 + 0.3 / 1e12])
+    moved = (y[0] - 1) * 1e12  # y is rounded
+    below = values("tails", "weibull", y, {"mu": 1.0, "shape": 1e12})[1]
+    above = values("tails", "frechet", y, {"mu": 1.0, "nu": 1e12})[0]
     # Gumbel's distribution with mean 0. The limit is 1e-12 away; rounding of log(y) another 1e-16 times 1e12.
     np.testing.assert_allclose(below, -np.exp(moved - np.euler_gamma), rtol=1e-3)
     np.testing.assert_allclose(above, -np.exp(-moved - np.euler_gamma), rtol=1e-3)
@@ -280,7 +278,7 @@ def test_weibull_and_frechet_near_the_ends_of_their_shapes() -> None:
 PROCESSES = [(0.9, 1.4, 0.3), (-2.0, 1.0, 0.2), (0.0, 2.0, 0.9), (6.0, 2.0, 0.05), (40.0, 2.0, 0.5)]
 
 
-@jax.jit
+@quickly
 def draw_wiener(p: dict[str, Any]) -> tuple[Any, Any]:
     return draw_times_and_decisions(jax.random.key(5), p, {})
 
@@ -290,16 +288,13 @@ def test_wiener_draws_follow_the_density(process: tuple[float, float, float]) ->
     """Decisions by their closed probability, times of the commoner one by the cdf as an integral of the density."""
     drift, separation, start = process
     upper = np.expm1(-2 * drift * separation * start) / np.expm1(-2 * drift * separation) if drift else start
+    p = {"mu": drift, "bs": separation, "bias": start, "ndt": 0.2}
     with jax.enable_x64(True):
-        values = {"mu": drift, "bs": separation, "bias": start, "ndt": 0.2}
-        p = {name: jnp.full(DRAWS, value) for name, value in values.items()}
-        time, decision = (np.asarray(v) for v in draw_wiener(p))
-        which = upper > 0.5
-        z = np.linspace(-16, 4, 50 * ROWS)
-        rows = with_eta("wiener", {name: jnp.full(ROWS, value) for name, value in values.items()})
-        extra = {"dec": jnp.full(ROWS, float(which))}
-        log_density = by_rows(lambda y: FAMILIES["wiener"].log_density(y, rows, extra), 0.2 + np.exp(z))
-        density = np.exp(log_density + z)
+        drawn = draw_wiener({name: np.full(DRAWS, value) for name, value in p.items()})
+    time, decision = (np.asarray(v) for v in drawn)
+    which = upper > 0.5
+    z = np.linspace(-16, 4, 50 * ROWS)
+    density = np.exp(values("density", "wiener", 0.2 + np.exp(z), p, float(which))[0] + z)
     assert st.binomtest(int(decision.sum()), DRAWS, upper).pvalue > SIGNIFICANCE
     cumulated = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2) * (z[1] - z[0])])
     np.testing.assert_allclose(cumulated[-1], upper if which else 1 - upper, rtol=1e-6)
@@ -312,8 +307,8 @@ def test_wiener_decisions_add_up() -> None:
     u = np.exp(np.linspace(-12, 4, 12 * ROWS))
     with jax.enable_x64(True):
         for start in (1e-6, 0.2, 0.5, 0.7):
-            ends = jnp.full(ROWS, start), jnp.full(ROWS, 1 - start)
-            log_density = by_rows(lambda u, ends=ends: log_passage_density(u, *ends), u)
+            ends = np.full(ROWS, start), np.full(ROWS, 1 - start)
+            log_density = by_rows(lambda u, ends=ends: quickly(log_passage_density)(u, *ends), u)
             area = np.trapezoid(np.exp(log_density) * u, np.log(u))
             # Without drift, the lower end is reached first with probability 1 - start.
             if start > 1e-3:
@@ -332,10 +327,12 @@ def test_mean_exit_time_is_smooth_where_the_drift_vanishes() -> None:
 
 
 def test_draws_of_impossible_processes_are_not_numbers() -> None:
+    p = {
+        name: np.full(DRAWS, value) for name, value in (("mu", 1.0), ("bs", 1.0), ("bias", 0.5), ("ndt", 0.2))
+    }
+    p["mu"][1], p["bs"][2], p["bias"][3] = np.nan, -1.0, 1.0
     with jax.enable_x64(True):
-        ones = jnp.ones(DRAWS)
-        p = {"mu": ones.at[1].set(jnp.nan), "bs": ones.at[2].set(-1.0), "bias": (0.5 * ones).at[3].set(1.0)}
-        time, _ = draw_wiener({**p, "ndt": 0.2 * ones})
+        time = np.asarray(draw_wiener(p)[0])
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(time)), [1, 2, 3])
 
 

@@ -12,6 +12,7 @@ import scipy.stats as st
 from bayesmlm.families import tails
 from bayesmlm.families.quadrature import log_integral
 
+from ..compiling import quickly
 from ..support import reference, with_slow
 
 SPECIAL = reference("real_families")["special"]
@@ -36,7 +37,7 @@ def test_tails_and_their_derivatives(name: str) -> None:
         return both, jnp.stack([pull(row)[0] for row in jnp.eye(2)])
 
     with jax.enable_x64(True):
-        ours, derivatives = map(np.asarray, jax.jit(jax.vmap(tails_and_slopes))(jnp.asarray(arguments)))
+        ours, derivatives = map(np.asarray, quickly(jax.vmap(tails_and_slopes))(arguments))
     assert error_of_log(ours, exact).max() < 2e-11
     # A difference of log-gamma functions leaves eps in the logarithm of a tail near 1, which is as small as the shape.
     np.testing.assert_allclose(derivatives, slopes, rtol=1e-9, atol=1e-12)
@@ -46,7 +47,7 @@ def test_tails_and_their_derivatives(name: str) -> None:
 def test_gamma_tails_of_a_large_shape(shape: float) -> None:
     x = shape + np.array([-4.0, -2.5, -0.3, 0.0, 1.0, 4.0]) * np.sqrt(shape)
     with jax.enable_x64(True):
-        lower, upper = jax.jit(tails.log_incomplete_gamma)(shape, x)
+        lower, upper = quickly(tails.log_incomplete_gamma)(shape, x)
     # x is rounded to eps x, that is to sqrt(shape) eps standard deviations.
     np.testing.assert_allclose(np.exp(lower), st.gamma.cdf(x, shape), rtol=1e-9)
     np.testing.assert_allclose(np.exp(upper), st.gamma.sf(x, shape), rtol=1e-9)
@@ -72,8 +73,8 @@ def test_a_complement_known_to_more_digits() -> None:
     """Negative binomial of nearly Poisson counts: P(Y = 0) = x^size with x = 1 - 1e-12 rounded to four digits."""
     size, mean = 1e12, 1.0
     with jax.enable_x64(True):
-        x, y = jnp.asarray(size / (size + mean)), jnp.asarray(mean / (size + mean))
-        lower, upper = jax.jit(tails.log_incomplete_beta)(size, 1.0, x, y)
+        x, y = size / (size + mean), mean / (size + mean)
+        lower, upper = quickly(tails.log_incomplete_beta)(size, 1.0, x, y)
     assert float(lower) == pytest.approx(-1.0, rel=1e-11)
     assert float(upper) == pytest.approx(np.log(-np.expm1(-1.0)), rel=1e-11)
 
@@ -81,14 +82,14 @@ def test_a_complement_known_to_more_digits() -> None:
 def test_far_out_and_at_the_ends() -> None:
     with jax.enable_x64(True):
         lower, upper = map(
-            np.asarray, jax.jit(tails.log_incomplete_gamma)(2.0, np.array([-1.0, 0.0, 1e6, np.inf, 0.0, 0.0]))
+            np.asarray, quickly(tails.log_incomplete_gamma)(2.0, np.array([-1.0, 0.0, 1e6, np.inf, 0.0, 0.0]))
         )
         np.testing.assert_array_equal(lower[[0, 1, 3]], [-np.inf, -np.inf, 0.0])
         np.testing.assert_array_equal(upper[[0, 1, 3]], [0.0, 0.0, -np.inf])
         assert upper[2] == pytest.approx(-1e6 + np.log1p(1e6), rel=1e-15)
         lower, upper = map(
             np.asarray,
-            tails.log_incomplete_beta(2.0, 3.0, np.array([-1.0, 0.0, 1e-200, 1.0, 2.0])),
+            quickly(tails.log_incomplete_beta)(2.0, 3.0, np.array([-1.0, 0.0, 1e-200, 1.0, 2.0])),
         )
         np.testing.assert_array_equal(lower[[0, 1, 3, 4]], [-np.inf, -np.inf, 0.0, 0.0])
         np.testing.assert_array_equal(upper, [0.0, 0.0, 0.0, -np.inf, -np.inf])
@@ -101,7 +102,7 @@ def test_log_gamma_of_one_plus() -> None:
         x < 1e-4, x * (-np.euler_gamma + x * (np.pi**2 / 12 - x * sp.zeta(3) / 3)), sp.gammaln(1 + x)
     )
     with jax.enable_x64(True):
-        ours = np.asarray(tails.log_gamma_of_one_plus(jnp.asarray(x)))
+        ours = np.asarray(quickly(tails.log_gamma_of_one_plus)(x))
     np.testing.assert_allclose(ours, exact, rtol=2e-12)
 
 
@@ -117,9 +118,10 @@ def test_an_integral_and_its_derivatives_of_two_orders() -> None:
         return jnp.log(-jnp.expm1(-rate * end) / rate)
 
     with jax.enable_x64(True):
-        arguments = (jnp.asarray(end), jnp.asarray(rate))
-        ours = log_integral(exponential)
-        for function in (jax.grad, jax.hessian):
-            derivatives = [jax.jit(function(f, (0, 1)))(*arguments) for f in (ours, exact)]
-            np.testing.assert_allclose(*derivatives, rtol=1e-12)
-        assert float(ours(*arguments)) == pytest.approx(float(exact(*arguments)), rel=1e-14)
+        found = []
+        for f in (log_integral(exponential), exact):
+            orders = [quickly(derivative(f, (0, 1))) for derivative in (jax.value_and_grad, jax.hessian)]
+            found.append([order(end, rate) for order in orders])
+    (ours, *derivatives), (plain, *others) = (jax.tree.leaves(orders) for orders in found)
+    assert float(ours) == pytest.approx(float(plain), rel=1e-14)
+    np.testing.assert_allclose(derivatives, others, rtol=1e-12)

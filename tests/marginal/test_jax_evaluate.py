@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+import jax
 import numpy as np
 import pytest
 
 from bayesmlm.inference.x64 import x64
+from bayesmlm.marginal import jax_evaluate as evaluator
 from bayesmlm.marginal.evaluate import factorise
 from bayesmlm.marginal.statistics import collect, prepare_rows
+
+from ..compiling import quickly
 
 ROWS = 120
 
@@ -76,31 +82,41 @@ def by_factor(rows, factors):
     return out
 
 
-def jax_values(rows, statistics, factors, coefficients):
-    """log|M|, e'V^-1e for e = residual - Q coefficients, and the effects' conditional means by factor (k, J)."""
-    from bayesmlm.marginal import jax_evaluate as evaluator
+@cache
+def program(case):
+    """log|M|, L^-1 a and M^-1 a of one vector over the effects: compiled once for the models with and without weights,
+    which have the same plan."""
+    X, groups, *_ = model(case, weighted=False)
+    plan = prepare_rows(X, groups, None).plan
 
-    plan = rows.plan
-    with x64():
-        blocks = evaluator.blocks_of(statistics)
-        T = [t[:, :, None] for t in by_factor(rows, factors)]
+    def evaluate(T, blocks, right):
         elimination = evaluator.eliminate(plan, blocks, T)
-        side = np.append(-coefficients, 1.0)
-        halves, sides = [], []
-        for i, factor in enumerate(plan.chain):
-            wide = statistics.wides[i]
-            right = wide.B if hasattr(wide, "B") else wide.values[:, plan.width :]
-            sides.append(np.einsum("arj,r->aj", right, side))
-            assert sides[-1].shape == (factor.size, factor.levels)
-        top = statistics.dense[: plan.width, plan.width :] @ side if plan.width else None
-        right = evaluator.Sides(tuple(sides), top)
         halves = evaluator.half_solve(plan, blocks, elimination, T, right)
-        explained = sum(np.sum(np.square(h)) for h in halves.chain)
-        explained += 0.0 if top is None else np.sum(np.square(halves.top))
-        u = evaluator.back_solve(blocks, elimination, halves)
-        total = side @ statistics.dense[plan.width :, plan.width :] @ side - explained
-        effects = [np.einsum("ab,bj->aj", t[:, :, 0], v) for t, v in zip(T, u.chain, strict=False)]
-    return float(elimination.log_det), float(total), effects
+        return elimination.log_det, halves, evaluator.back_solve(blocks, elimination, halves)
+
+    return quickly(evaluate)
+
+
+def jax_values(case, rows, statistics, factors, coefficients):
+    """log|M|, e'V^-1e for e = residual - Q coefficients, and the effects' conditional means by factor (k, J)."""
+    plan = rows.plan
+    side = np.append(-coefficients, 1.0)
+    sides = []
+    for i, factor in enumerate(plan.chain):
+        wide = statistics.wides[i]
+        right = wide.B if hasattr(wide, "B") else wide.values[:, plan.width :]
+        sides.append(np.einsum("arj,r->aj", right, side))
+        assert sides[-1].shape == (factor.size, factor.levels)
+    top = statistics.dense[: plan.width, plan.width :] @ side if plan.width else None
+
+    T = [t[:, :, None] for t in by_factor(rows, factors)]
+    with x64():
+        found = program(case)(T, evaluator.blocks_of(statistics), evaluator.Sides(tuple(sides), top))
+        log_det, halves, u = jax.device_get(found)
+    explained = sum(np.sum(np.square(h)) for h in jax.tree.leaves(halves))
+    total = side @ statistics.dense[plan.width :, plan.width :] @ side - explained
+    effects = [np.einsum("ab,bj->aj", t[:, :, 0], v) for t, v in zip(T, u.chain, strict=False)]
+    return float(log_det), float(total), effects
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
@@ -110,7 +126,7 @@ def test_evaluators_agree_with_each_other_and_with_dense_algebra(case, weighted)
     rows = prepare_rows(X, groups, weights)
     statistics = collect(rows, y)
     numpy_one = factorise(statistics, by_factor(rows, factors))
-    log_det, total, effects = jax_values(rows, statistics, factors, numpy_one.coefficients)
+    log_det, total, effects = jax_values(case, rows, statistics, factors, numpy_one.coefficients)
 
     ZL = dense(groups, weights, factors)
     V = ZL @ ZL.T + np.eye(ROWS)

@@ -16,6 +16,8 @@ from bayesmlm.marginal.jax_effect_rows import by_factor
 from bayesmlm.marginal.jax_evaluate import Sides
 from bayesmlm.marginal.jax_laplace import LaplaceProblem, conditional, laplace, log_joint
 
+from ..compiling import quickly
+
 ROWS = 70
 
 # terms: factor, effects, the linear predictors that these enter
@@ -186,8 +188,6 @@ MODELS = [
     ("location_scale", "one block of both predictors"),
     ("location_scale", "crossed factors"),
 ]
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""These programs run a handful of times: compiling them is what takes the time."""
 
 
 @pytest.mark.parametrize(("family", "name"), MODELS, ids=[": ".join(pair) for pair in MODELS])
@@ -213,7 +213,7 @@ def test_log_density_is_that_of_the_definition_and_its_gradient_that_of_differen
         return laplace(problem, p, T, *rest)
 
     with x64():
-        evaluate = jax.jit(jax.value_and_grad(along), compiler_options=QUICKLY)
+        evaluate = quickly(jax.value_and_grad(along))
         value, gradient = evaluate(np.zeros(2), rest)
         assert float(value) == pytest.approx(expected, abs=1e-10 * (1 + abs(expected)))
         for axis in np.eye(2):
@@ -252,7 +252,7 @@ def test_integral_over_one_effect_is_close():
 
 
 def jitted(problem):
-    return jax.jit(partial(laplace, problem), compiler_options=QUICKLY)
+    return quickly(partial(laplace, problem))
 
 
 def test_neither_the_guess_nor_company_changes_the_mode():
@@ -266,7 +266,7 @@ def test_neither_the_guess_nor_company_changes_the_mode():
         lambda u: distances.reshape(-1, *[1] * u.ndim) * rng.normal(size=(4, *u.shape)), start
     )
     with x64():
-        several = jax.jit(
+        several = quickly(
             jax.vmap(lambda s: laplace(problem, parameters, factors, rows, data, s, tolerance))
         )(starts)
     expected, _ = model.by_hand()
@@ -279,10 +279,14 @@ def test_normal_approximation_of_the_effects():
     _, mode = model.by_hand()
     problem, parameters, factors, rest = model.problem()
     u = sides(problem.arrangement, model.terms, mode)
+
+    @quickly
+    def evaluate(*arguments):
+        found = conditional(problem, *arguments)
+        return found, log_joint(problem, *arguments), by_factor(problem.arrangement, found.mean)
+
     with x64():
-        found = jax.jit(partial(conditional, problem))(parameters, factors, rest[0], rest[1], u)
-        joint = jax.jit(partial(log_joint, problem))(parameters, factors, rest[0], rest[1], u)
-        mean = [np.asarray(e) for e in by_factor(problem.arrangement, found.mean)]
+        found, joint, mean = jax.device_get(evaluate(parameters, factors, rest[0], rest[1], u))
     ZL = model.ZL()
     f, _, M = model.derivatives(ZL, mode)
     assert float(joint) == pytest.approx(f, rel=1e-12)

@@ -17,9 +17,9 @@ from bayesmlm.model import integrate
 from bayesmlm.model.initial import initial_values
 from bayesmlm.model.integrate import columns_of
 
+from ..compiling import quickly
+
 ROWS = 60
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""These programs run a handful of times: compiling them is what takes the time."""
 
 # formula, family, how it is evaluated, blocks integrated
 MODELS = {
@@ -71,7 +71,7 @@ def evaluator(spec):
     program = spec.program
     structure, rest = program.structure, program.structure.rest
 
-    @partial(jax.jit, compiler_options=QUICKLY)
+    @quickly
     def evaluate(q, data, joint_data):
         unconstrained = structure.unconstrained(q, data)
         values, log_priors, jacobian = rest.transformed(unconstrained, data)
@@ -148,7 +148,7 @@ def check_draws(program, q, mean, covariance):
     structure, count = program.structure, 4000
     numbers = np.stack([np.zeros(count), np.arange(count)], axis=1).astype(np.int32)
 
-    @partial(jax.jit, compiler_options=QUICKLY)
+    @quickly
     @partial(jax.vmap, in_axes=(None, 0, None))
     def draw(q, number, data):
         drawn = structure.draw(q, number, 5, data)
@@ -220,7 +220,7 @@ def test_chains_start_where_init_says(frame):
     spec = specify(frame, "y ~ x + (x | g)")
     settings = initial_values(spec, sampler_settings(1, 20, None, 1, None, 1, None), start)
     with x64():
-        values = spec.program.constrain(settings.init[0], spec.program.data)
+        values = quickly(spec.program.constrain)(settings.init[0], spec.program.data)
     for name, expected in start.items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-10)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +14,9 @@ from bayesmlm.errors import BayesmlmError
 from bayesmlm.inference.x64 import x64
 from bayesmlm.model import laplace_data
 
+from ..compiling import quickly
+
 ROWS = 60
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""These programs run a handful of times: compiling them is what takes the time."""
 
 MODELS = {
     "slopes, weights": ("count | weights(w) ~ x + (x | g)", "poisson"),
@@ -55,26 +56,33 @@ def by_hand(spec, rest):
     mode over the standardised effects by Newton's method, and its Hessian there."""
     joint, data = spec.structure, spec.data
 
-    def of_effects(z):
-        return joint.potential(jax.numpy.concatenate([rest, z]), data)
+    @quickly
+    def evaluate(z):
+        """The potential, its gradient and its Hessian."""
 
-    potential, gradient, hessian = (
-        jax.jit(function, compiler_options=QUICKLY)
-        for function in (of_effects, jax.grad(of_effects), jax.hessian(of_effects))
-    )
+        def slopes(z):
+            value, gradient = jax.value_and_grad(lambda z: joint.potential(jnp.concatenate([rest, z]), data))(
+                z
+            )
+            return gradient, (value, gradient)
+
+        hessian, (value, gradient) = jax.jacfwd(slopes, has_aux=True)(z)
+        return value, gradient, hessian
+
     z = np.zeros(joint.dimension - len(rest))
+    value, gradient, hessian = jax.device_get(evaluate(z))
     for _ in range(100):
-        values, vectors = np.linalg.eigh(hessian(z))
-        step = -vectors @ (vectors.T @ gradient(z) / np.maximum(np.abs(values), 0.1))
-        while not potential(z + step) <= potential(z) + 1e-10:
+        values, vectors = np.linalg.eigh(hessian)
+        step = -vectors @ (vectors.T @ gradient / np.maximum(np.abs(values), 0.1))
+        while not (found := jax.device_get(evaluate(z + step)))[0] <= value + 1e-10:
             step /= 2
-        z = z + step
+        z, (value, gradient, hessian) = z + step, found
         if np.abs(step).max() < 1e-11:
             break
-    sign, log_det = np.linalg.slogdet(hessian(z))
+    sign, log_det = np.linalg.slogdet(hessian)
     assert sign > 0
     # The constant of the effects' normal prior and that of the integral cancel.
-    return float(potential(z)) - len(z) / 2 * np.log(2 * np.pi) + log_det / 2
+    return float(value) - len(z) / 2 * np.log(2 * np.pi) + log_det / 2
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,10 +91,9 @@ def test_density_is_that_of_the_joint_model_at_its_mode(name, frame):
     program = spec.program
     data = {**program.data, "tolerance": np.float64(1e-20)}
     with x64():
-        density = jax.jit(program.potential, compiler_options=QUICKLY)
+        density = quickly(lambda rest, data: program.potential(program.structure.whiten(rest, data), data))
         rest = np.random.default_rng(0).uniform(-0.7, 0.7, program.dimension)
-        q = program.structure.whiten(rest, data)
-        assert float(density(q, data)) == pytest.approx(by_hand(spec, rest), rel=1e-10)
+        assert float(density(rest, data)) == pytest.approx(by_hand(spec, rest), rel=1e-10)
 
 
 def test_the_printed_model_says_so(frame):

@@ -3,8 +3,6 @@ choice against what the data are made to say."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +15,7 @@ from bayesmlm.model.parameterisation import parameterise
 from bayesmlm.model.whitening import standardised, whitened
 from bayesmlm.model.working_fit import working_fit
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""These programs run once: compiling them is what takes the time."""
+from ..compiling import quickly
 
 MODELS = {
     "one": ("incidence | trials(size) ~ period + (1 | herd)", "binomial", "cbpp"),
@@ -51,7 +48,7 @@ def test_the_density_differs_by_the_jacobian_only(name, kind):
     spec = spec_of(name, groups)
     q = np.random.default_rng(1).normal(0, 0.3, spec.structure.dimension)
 
-    @partial(jax.jit, compiler_options=QUICKLY)
+    @quickly
     def evaluate(q, data, plain_data):
         coordinates = spec.structure.whiten(q, data)
         slopes = jax.jacfwd(spec.structure.whiten)(q, data)
@@ -79,7 +76,7 @@ def test_the_map_is_the_conditional_posterior_of_a_normal_likelihood():
     arrays = {name: np.moveaxis(np.einsum("jni,jnm->jim", Z, a), 0, -1) for name, a in cross.items()}
     information = {**arrays, "h": arrays["h"][:, 0], "scale": 1.0}
 
-    @jax.jit
+    @quickly
     def evaluate(zeta):
         def effects(zeta):
             return standardised(zeta, T, beta, information)[0] @ T.T

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from bayesmlm.model.initial import initial_values
 from bayesmlm.model.parts.thresholds import Thresholds
 from bayesmlm.results.unconstrain import _unconstrain
 
+from ..compiling import quickly
 from ..support import reference
 
 MODELS = reference("ordinal_brms")["models"]
@@ -80,14 +80,20 @@ def test_density_is_that_of_its_definition(formula, family, inhaler):
     structure, rng = spec.structure, np.random.default_rng(4)
     part = structure.parts[0]
     assert isinstance(part, Thresholds)
+
+    @quickly
+    def evaluate(q, data):
+        draw = structure.constrain(q, data)
+        back = _unconstrain(structure, draw, data)
+        return structure.transformed(q, data), draw, back, -structure.potential(q, data)
+
     with jax.enable_x64(True):
-        q = jnp.asarray(rng.normal(size=structure.dimension))
-        values, log_priors, jacobian = structure.transformed(q, spec.data)
-        draw = structure.constrain(q, spec.data)
-        np.testing.assert_allclose(_unconstrain(structure, draw, spec.data), q, rtol=1e-10)
-        log_density = -structure.potential(q, spec.data)
+        q = rng.normal(size=structure.dimension)
+        found = jax.device_get(evaluate(q, spec.data))
+    (values, log_priors, jacobian), draw, back, log_density = found
+    np.testing.assert_allclose(back, q, rtol=1e-10)
     vector = part.vectors[0]
-    tau, b = np.asarray(draw["b_Intercept"]), float(values["b"][0])
+    tau, b = draw["b_Intercept"], float(values["b"][0])
     treat = inhaler["treat"].to_numpy()
     by_row = np.zeros(len(treat), dtype=int) if part.groups.codes is None else part.groups.codes
     starts = np.cumsum([0, *vector.counts])
@@ -162,7 +168,7 @@ def test_starting_values_are_thresholds_in_order(inhaler):
     settings = sampler_settings(1, 10, None, 1, None, 1, None)
     start = initial_values(spec, settings, {"Intercept": [-1.0, 0.5, 2.0], "b": [0.3]}).init
     with jax.enable_x64(True):
-        values = spec.structure.transformed(jnp.asarray(start[0]), spec.data)[0]
+        values = quickly(spec.structure.transformed)(start[0], spec.data)[0]
     np.testing.assert_allclose(values["Intercept"], [-1.0, 0.5, 2.0], rtol=1e-12)
     with pytest.raises(BayesmlmError, match="outside the parameter's support"):
         initial_values(spec, settings, {"Intercept": [1.0, 0.5, 2.0]})

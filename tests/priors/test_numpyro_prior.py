@@ -19,6 +19,8 @@ from bayesmlm.priors.distributions import parse_prior
 from bayesmlm.priors.numpyro_prior import PriorDistribution, vector_log_density
 from bayesmlm.priors.vector import VectorPrior, draw_prior
 
+from ..compiling import quickly
+
 HALF_T = "student_t(3, 0, 2.5)"
 MIXED = ("normal(0, 5)", "", "cauchy(1, 2)", "normal(1, 2)", "constant(3)", HALF_T)
 
@@ -41,10 +43,15 @@ def test_log_density_of_a_mixed_vector() -> None:
     x = np.array([[0.5, 9, -2, 3, 3, 1], [0, 0, 0, 0, 3, 0]], dtype=float)
     parts = [stats.norm(0, 5), None, stats.cauchy(1, 2), stats.norm(1, 2), None, stats.t(3, 0, 2.5)]
     expected = sum(d.logpdf(x[:, i]) for i, d in enumerate(parts) if d is not None)
+
+    @quickly
+    def densities(x: Any) -> Any:
+        of_vector = vector_log_density(prior.structure(), x, prior.constants())
+        return of_vector, distribution(prior).log_prob(x)
+
     with jax.enable_x64(True):
-        got = vector_log_density(prior.structure(), jnp.asarray(x), prior.constants())
-        np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-13)
-        np.testing.assert_allclose(np.asarray(distribution(prior).log_prob(x)), expected, rtol=1e-13)
+        for got in densities(x):
+            np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +69,9 @@ def test_log_density_of_a_mixed_vector() -> None:
     ids=lambda v: str(v.describe()) if isinstance(v, VectorPrior) else None,
 )
 def test_truncated_scalar(prior: VectorPrior, x: float, expected: float) -> None:
+    density = quickly(lambda x: distribution(prior, scalar=True).log_prob(x))
     with jax.enable_x64(True):
-        assert float(distribution(prior, scalar=True).log_prob(x)) == pytest.approx(expected, rel=1e-12)
+        assert float(density(x)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_structure_holds_no_numbers() -> None:
@@ -92,34 +100,48 @@ def test_structure_holds_no_numbers() -> None:
 def test_support_maps_the_line_into_the_bounds(lower: float, upper: float) -> None:
     d = distribution(vector("normal(0, 1)", "normal(0, 1)", lower=lower, upper=upper))
     assert d.support.event_dim == 1
-    with jax.enable_x64(True):
+    q = np.array([-3.0, 2.0])
+
+    @quickly
+    def evaluate(q: Any) -> Any:
         transform = biject_to(d.support)
-        q = jnp.array([-3.0, 2.0])
         x = transform(q)
-        assert bool(d.support(x))
-        np.testing.assert_allclose(transform.inv(x), q, rtol=1e-9)
+        return d.support(x), transform.inv(x)
+
+    with jax.enable_x64(True):
+        inside, back = evaluate(q)
+        assert bool(inside)
+        np.testing.assert_allclose(back, q, rtol=1e-9)
 
 
 def test_fixed_elements_take_no_coordinate() -> None:
     prior = vector("constant(3)", "normal(0, 1)", "constant(-1)", "normal(0, 1)", lower=-2)
     assert prior.free == (1, 3)
+    d = distribution(prior)
+    scalar_prior = distribution(vector("constant(2)"), scalar=True)
+    q = np.array([0.2, -0.3])
+
+    @quickly
+    def evaluate(q: Any) -> Any:
+        transform, scalar = biject_to(d.support), biject_to(scalar_prior.support)
+        x = transform(q)
+        log_jacobian = transform.log_abs_det_jacobian(q, x)
+        inside = d.support(x), d.support(x.at[0].set(2.0))
+        return x, transform.inv(x), log_jacobian, inside, transform(jnp.zeros((5, 2))), scalar(jnp.zeros(0))
+
     with jax.enable_x64(True):
-        d = distribution(prior)
         transform = biject_to(d.support)
         assert transform.inverse_shape((4,)) == (2,)
         assert transform.forward_shape((2,)) == (4,)
-        q = jnp.array([0.2, -0.3])
-        x = transform(q)
+        assert biject_to(scalar_prior.support).inverse_shape(()) == (0,)
+        x, back, log_jacobian, inside, several, scalar = evaluate(q)
         np.testing.assert_allclose(x, [3, np.exp(0.2) - 2, -1, np.exp(-0.3) - 2], rtol=1e-12)
-        np.testing.assert_allclose(transform.inv(x), q, rtol=1e-12)
+        np.testing.assert_allclose(back, q, rtol=1e-12)
         # log |d exp(q) / dq| = q, summed over the free elements
-        assert float(transform.log_abs_det_jacobian(q, x)) == pytest.approx(-0.1)
-        assert bool(d.support(x))
-        assert not bool(d.support(x.at[0].set(2.0)))
-        assert transform(jnp.zeros((5, 2))).shape == (5, 4)
-        scalar = biject_to(distribution(vector("constant(2)"), scalar=True).support)
-        assert float(scalar(jnp.zeros(0))) == 2
-        assert scalar.inverse_shape(()) == (0,)
+        assert float(log_jacobian) == pytest.approx(-0.1)
+        assert [bool(i) for i in inside] == [True, False]
+        assert several.shape == (5, 4)
+        assert float(scalar) == 2
 
 
 def test_usable_in_a_numpyro_model() -> None:
@@ -130,17 +152,19 @@ def test_usable_in_a_numpyro_model() -> None:
         numpyro.sample("sigma", PriorDistribution(sigma.structure(), constants["sigma"], ()))
 
     constants = {"b": b.constants(), "sigma": sigma.constants()}
+    start = {"b": np.array([3.0, 0.5, -0.5]), "sigma": np.array(2.0)}
+    strategy = numpyro.infer.init_to_value(values=start)
+
+    @quickly
+    def evaluate(key: Any) -> Any:
+        info = initialize_model(key, model, init_strategy=strategy, model_args=(constants,))
+        return info.param_info.z, info.potential_fn(info.param_info.z)
+
     with jax.enable_x64(True):
-        start = {"b": jnp.array([3.0, 0.5, -0.5]), "sigma": jnp.array(2.0)}
-        info = initialize_model(
-            jax.random.key(0),
-            model,
-            init_strategy=numpyro.infer.init_to_value(values=start),
-            model_args=(constants,),
-        )
-        assert {name: q.shape for name, q in info.param_info.z.items()} == {"b": (2,), "sigma": ()}
-        expected = stats.norm.logpdf(0.5) + half_t(2, 0) + np.log(2)  # the last: Jacobian of exp
-        assert float(-info.potential_fn(info.param_info.z)) == pytest.approx(expected, rel=1e-12)
+        z, potential = evaluate(jax.random.key(0))
+    assert {name: q.shape for name, q in z.items()} == {"b": (2,), "sigma": ()}
+    expected = stats.norm.logpdf(0.5) + half_t(2, 0) + np.log(2)  # the last: Jacobian of exp
+    assert -float(potential) == pytest.approx(expected, rel=1e-12)
 
 
 SAMPLED = [
@@ -165,8 +189,9 @@ SAMPLED = [
 @pytest.mark.parametrize(("text", "lower", "upper", "expected"), SAMPLED)
 def test_draws(text: str, lower: float, upper: float, expected: Any) -> None:
     prior = vector(text, "constant(7)", lower=lower, upper=upper)
+    sample = quickly(lambda key: distribution(prior).sample(key, (3000,)))
     with jax.enable_x64(True):
-        x = np.asarray(distribution(prior).sample(jax.random.key(3), (3000,)))
+        x = np.asarray(sample(jax.random.key(3)))
     host = draw_prior(prior, np.random.default_rng(3), 3000)
     for draws in (x, host):
         assert np.all(draws[:, 1] == 7)
@@ -176,12 +201,12 @@ def test_draws(text: str, lower: float, upper: float, expected: Any) -> None:
 
 def test_scalar_draws_and_flat_ones() -> None:
     with jax.enable_x64(True):
-        d = distribution(vector(HALF_T, lower=0), scalar=True)
-        assert d.sample(jax.random.key(0), (3, 2)).shape == (3, 2)
-        assert d.sample(jax.random.key(0)).shape == ()
+        d, key = distribution(vector(HALF_T, lower=0), scalar=True), jax.random.key(0)
+        several, one = quickly(lambda key: (d.sample(key, (3, 2)), d.sample(key)))(key)
+        assert (several.shape, one.shape) == ((3, 2), ())
         flat = vector("normal(0, 1)", "")
         with pytest.raises(PriorError, match="flat priors cannot be sampled"):
-            distribution(flat).sample(jax.random.key(0))
+            distribution(flat).sample(key)
     with pytest.raises(PriorError, match="flat priors cannot be sampled: b_1"):
         draw_prior(flat, np.random.default_rng(0), 3)
 
