@@ -256,11 +256,13 @@ def _exgaussian_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
 
 
 def _log_tilted(z: Array, k: Array) -> Array:
-    """k^2 / 2 - k z + log Phi(z - k); for z < k by erfcx, since the first terms then cancel with the last."""
-    far = z < k
-    scaled = jsp.erfcx(jnp.where(far, k - z, 0.0) * np.sqrt(0.5))
-    w = jnp.where(far, 0.0, z - k)
-    return jnp.where(far, -0.5 * z * z + jnp.log(0.5 * scaled), -k * (w + 0.5 * k) + _log_cdf(w))
+    """k^2 / 2 - k z + log Phi(z - k); by erfcx, since for z < k the first terms cancel with the last."""
+    below = z < k
+    w = jnp.where(below, k - z, z - k)
+    half = 0.5 * jsp.erfcx(w * np.sqrt(0.5))
+    right = jnp.where(below, 0.0, w)
+    upper = jnp.log1p(-jnp.exp(-0.5 * right * right) * half) - k * (right + 0.5 * k)
+    return jnp.where(below, jnp.log(half) - 0.5 * z * z, upper)
 
 
 def _exgaussian_sample(key: Array, p: Values, extra: Values) -> Array:

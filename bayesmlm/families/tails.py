@@ -11,11 +11,13 @@ a power series and the outer one its complement. Everything is elementwise JAX c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .lazy import jnp, lax
+from .lazy import jax, jnp, lax
 from .links import LINKS
 from .quadrature import FALL, log_integral, positive_root
 from .special import log_gamma_ratio, stirling_remainder
@@ -99,29 +101,72 @@ def log_incomplete_beta(a: Array, b: Array, x: Array, complement: Array | None =
 
 
 def log_student_tails(t: Array, nu: Array) -> Tails:
-    """log P(T <= t) and log P(T > t) of a Student t variable with ``nu`` degrees of freedom."""
-    ratio = t / jnp.sqrt(nu)
-    ratio = jnp.clip(ratio, -1e150, 1e150)
-    x, y = 1 / (1 + ratio * ratio), ratio * ratio / (1 + ratio * ratio)
-    half, near = 0.5 * nu, y * jnp.maximum(0.5 * nu + 0.5, 4.0) < 1
-    # P(0 < T < t), an odd function of t: half the probability that the beta variable T^2 / (nu + T^2) is below y.
-    log_factor = log_gamma_ratio(half, 0.5) - 0.5 * np.log(np.pi)
-    inner = (
-        jnp.exp(log_factor) * ratio * jnp.sqrt(x) * (1 + 0.5 * _beta_sum(0.5, half, jnp.where(near, y, 0.0)))
-    )
-    inner = jnp.where(near, inner, 0.0)
-    arguments = jnp.broadcast_arrays(half, 0.5, x, y)
-    outer = _beta_outer(*(jnp.where(near, 0.5, argument) for argument in arguments)) - np.log(2.0)
-    rest = log1m_exp(outer)
-    lower = jnp.where(near, jnp.log(0.5 + inner), jnp.where(t < 0, outer, rest))
-    upper = jnp.where(near, jnp.log(0.5 - inner), jnp.where(t < 0, rest, outer))
-    return lower, upper
+    """log P(T <= t) and log P(T > t) of a Student t variable with ``nu`` degrees of freedom.
+
+    T = sqrt(nu) sinh(w) makes an integral of cosh(w)^-nu of the tail away from 0; taken by parts once, it is of
+    cosh(w)^-(nu + 2), which is as smooth for few degrees of freedom as for many.
+    """
+    ratio = jnp.clip(t / jnp.sqrt(nu), -1e150, 1e150)
+    sinh = jnp.where(t < 0, -ratio, ratio)
+    cosh_squared = 1 + sinh * sinh
+    tanh = sinh / jnp.sqrt(cosh_squared)
+    power, share = jnp.broadcast_arrays(nu + 2, 0.5 * (1 - tanh))
+    # log(cosh(w + s) / cosh(w)) is at least s tanh(w) and, being convex in w, at least log(cosh(s)) > s^2 / (2 + s).
+    least = FALL / power
+    end = jnp.minimum(0.5 * (least + jnp.sqrt(least * (least + 8))), least / jnp.maximum(tanh, 1e-300))
+    integral = jnp.exp(log_integral(_student_exponent)(lax.stop_gradient(end), power, share))
+    log_factor = log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * np.log(np.pi) - 0.5 * nu * jnp.log1p(sinh * sinh)
+    outer = log_factor + jnp.log(((nu + 1) / cosh_squared * integral + tanh) / nu)
+    inner = log1m_exp(outer)
+    return jnp.where(t < 0, outer, inner), jnp.where(t < 0, inner, outer)
+
+
+def _student_exponent(s: Array, power: Array, share: Array) -> tuple[Array, tuple[Array, Array]]:
+    """-power log(cosh(w + s) / cosh(w)), by share = 1 / (1 + exp(2 w))."""
+    fall = jnp.expm1(-2 * s)
+    log_ratio = s + jnp.log1p(share * fall)
+    return -power * log_ratio, (-log_ratio, -power * fall / (1 + share * fall))
 
 
 def _at_ends(lower: Array, upper: Array, inside: Array, right: Array) -> Tails:
     """Both tails, with their values at and beyond the ends of the support; ``right``: which end."""
     lower_end, upper_end = jnp.where(right, 0.0, -np.inf), jnp.where(right, -np.inf, 0.0)
     return jnp.where(inside, lower, lower_end), jnp.where(inside, upper, upper_end)
+
+
+@cache
+def _series(ratio: Callable[[Array, Array, Array], tuple[Array, Array, Array]]) -> Callable[..., Array]:
+    """The function (b, y, a) -> the sum over n >= 1 of t_n / (b + n), where t_n = ratio(n, y, a) t_(n-1) and t_0 = 1.
+
+    ``ratio`` also gives its own derivatives by y and a. A loop, since XLA takes seconds to compile the terms and their
+    derivatives side by side.
+    """
+
+    def value(b: Array, y: Array, a: Array) -> Array:
+        def add(n: int, so_far: tuple[Array, Array]) -> tuple[Array, Array]:
+            term = so_far[0] * ratio(n * 1.0, y, a)[0]
+            return term, so_far[1] + term / (b + n)
+
+        return lax.fori_loop(1, _SERIES_TERMS, add, (jnp.ones_like(b), jnp.zeros_like(b)))[1]
+
+    def value_and_tangent(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+        b, y, a = primals
+
+        def add(n: int, so_far: tuple[Array, ...]) -> tuple[Array, ...]:
+            (term, term_y, term_a), sums = so_far[:3], so_far[3:]
+            factor, factor_y, factor_a = ratio(n * 1.0, y, a)
+            terms = (factor * term, factor * term_y + factor_y * term, factor * term_a + factor_a * term)
+            share = 1 / (b + n)
+            by_b = -terms[0] * share * share
+            return *terms, *(s + t for s, t in zip(sums, (*(t * share for t in terms), by_b), strict=True))
+
+        zero = jnp.zeros_like(b)
+        total, by_y, by_a, by_b = lax.fori_loop(1, _SERIES_TERMS, add, (zero + 1.0, *[zero] * 6))[3:]
+        return total, by_b * tangents[0] + by_y * tangents[1] + by_a * tangents[2]
+
+    function = jax.custom_jvp(value)
+    function.defjvp(value_and_tangent)
+    return function
 
 
 # ---- the gamma distribution
@@ -132,11 +177,12 @@ def _gamma_series(a: Array, x: Array) -> Array:
 
     Of relative accuracy also where P is nearly 1, for a small ``a``.
     """
-    term, total = jnp.ones_like(x), jnp.zeros_like(x)
-    for n in range(1, _SERIES_TERMS):
-        term = -term * x / n
-        total = total + term / (a + n)
+    total = _series(_gamma_ratio)(a, x, jnp.zeros_like(x))
     return a * jnp.log(x) - log_gamma_of_one_plus(a) + jnp.log1p(a * total)
+
+
+def _gamma_ratio(n: Array, x: Array, _: Array) -> tuple[Array, Array, Array]:
+    return -x / n, -1 / n, jnp.zeros_like(x)
 
 
 def _gamma_outer(a: Array, x: Array) -> Array:
@@ -172,11 +218,11 @@ def _gamma_end(a: Array, x: Array) -> Array:
 
 def _beta_sum(b: Array, a: Array, y: Array) -> Array:
     """The sum over n >= 1 of (1 - a)_n y^n / (n! (b + n)), for y max(a + b, 4) <= 1."""
-    term, total = jnp.ones_like(y * a), jnp.zeros_like(y * a)
-    for n in range(1, _SERIES_TERMS):
-        term = term * ((n - a) * y / n)
-        total = total + term / (b + n)
-    return total
+    return _series(_beta_ratio)(*jnp.broadcast_arrays(b * 1.0, y, a))
+
+
+def _beta_ratio(n: Array, y: Array, a: Array) -> tuple[Array, Array, Array]:
+    return (n - a) * y / n, (n - a) / n, -y / n
 
 
 def _beta_series(b: Array, a: Array, y: Array) -> Array:
@@ -199,7 +245,7 @@ def _beta_outer(a: Array, b: Array, x: Array, y: Array) -> Array:
     difference = x * b - y * a  # (x - mean) (a + b)
     to_mean = a * _log_ratio(difference / a, jnp.log(x) - log_a + log_total)
     from_mean = b * _log_ratio(-difference / b, jnp.log(y) - log_b + log_total)
-    end = lax.stop_gradient(_beta_end(a, b, x, y))
+    end = _beta_end(*lax.stop_gradient((a, b, x, y)))
     integral = log_integral(_beta_exponent)(end, a, b, x, y)
     return to_mean + from_mean + remainders - log_a + jnp.log1p(total * x * jnp.exp(integral))
 
@@ -231,8 +277,10 @@ def _beta_end(a: Array, b: Array, x: Array, y: Array) -> Array:
     nearer = positive_root(slope, curvature)
     s = jnp.minimum(positive_root(slope - FALL / 2, slope + curvature), (FALL - total * jnp.log(y)) / first)
     s = jnp.where(nearer < 2 * jnp.log(x / y), jnp.minimum(s, nearer), s)
-    for _ in range(3):
+
+    def newton(_: int, s: Array) -> Array:
         left = y + x * jnp.exp(-s)
         value, _slopes = _beta_exponent(s, a, b, x, y)
-        s = s + (value + FALL) / ((first * y - b * x * jnp.exp(-s)) / left)
-    return s
+        return s + (value + FALL) / ((first * y - b * x * jnp.exp(-s)) / left)
+
+    return lax.fori_loop(0, 3, newton, s)
