@@ -224,13 +224,16 @@ def _simulated(spec: ModelSpec, n: int, seed: int) -> tuple[Values, NDArray[np.f
         )
         values, y = program(*arguments)
     y = np.asarray(y, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(y).reshape(n, -1).all(axis=1))
+    values = {name: np.asarray(value) for name, value in values.items()}
+    finite = [np.isfinite(a).reshape(n, -1).all(axis=1) for a in (y, *values.values())]
+    bad = np.flatnonzero(~np.all(finite, axis=0))
     if bad.size:
         raise BayesmlmError(
-            f"{bad.size} of {n} simulated data sets hold responses that are not finite: the prior allows parameters "
-            "for which the family has no finite response; give tighter priors"
+            f"{bad.size} of {n} simulated data sets hold parameters or responses that are not finite: the prior has "
+            "hardly any mass where the parameters may lie, or allows parameters for which the family has no finite "
+            "response; give tighter priors"
         )
-    return {name: np.asarray(value) for name, value in values.items()}, y
+    return values, y
 
 
 def _batches(specs: Sequence[ModelSpec]) -> list[list[int]]:

@@ -151,11 +151,36 @@ class OrderedPrior(PriorDistribution):
         return constraints.ordered_vector if len(self.runs) == 1 else ordered_runs(self.runs)
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draws put in order: exact where all elements of a vector have the same prior."""
-        x = super().sample(key, sample_shape)
+        """Draws in increasing order: put in order where all elements of a vector have the same prior, else drawn
+        again until they come in order (NaN after `MAX_ROUNDS` rounds)."""
+        draw = super().sample
+
+        def redraw(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            key, x, rounds = state
+            key, own = random.split(key)
+            return key, jnp.where(jnp.isnan(x), self._in_order(draw(own, sample_shape)), x), rounds + 1
+
+        x = jnp.full((*sample_shape, *self.event_shape), jnp.nan)
+        return lax.while_loop(self._unfinished, redraw, (key, x, jnp.zeros((), jnp.int32)))[1]
+
+    def _in_order(self, x: Array) -> Array:
+        """The vectors among ``x`` that are draws of increasing ones, put in order; NaN for the others."""
         stops = np.cumsum(self.runs)
-        pieces = [x[..., stop - run : stop] for stop, run in zip(stops, self.runs, strict=True)]
-        return jnp.concatenate([jnp.sort(piece, axis=-1) for piece in pieces], axis=-1)
+        pieces = []
+        for start, stop in zip(stops - self.runs, stops, strict=True):
+            piece = x[..., start:stop]
+            accepted = jnp.all(piece[..., 1:] > piece[..., :-1], axis=-1, keepdims=True)
+            accepted = accepted | self._alike(range(start, stop))
+            pieces.append(jnp.where(accepted, jnp.sort(piece, axis=-1), jnp.nan))
+        return jnp.concatenate(pieces, axis=-1)
+
+    def _alike(self, elements: range) -> Array:
+        """Whether these elements have the same prior."""
+        name, *others = {self.structure.elements[i] for i in elements}
+        if others or name in (CONSTANT, FLAT):
+            return jnp.array(not others)
+        numbers = self.constants[name][:, np.isin(self.structure.groups[name], elements)]
+        return jnp.all(numbers == numbers[:, :1])
 
 
 def _interval(structure: VectorStructure, constants: Constants) -> constraints.Constraint:

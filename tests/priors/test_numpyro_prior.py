@@ -16,7 +16,7 @@ from scipy import stats
 
 from bayesmlm.errors import PriorError
 from bayesmlm.priors.distributions import parse_prior
-from bayesmlm.priors.numpyro_prior import PriorDistribution, vector_log_density
+from bayesmlm.priors.numpyro_prior import OrderedPrior, PriorDistribution, vector_log_density
 from bayesmlm.priors.vector import VectorPrior, draw_prior
 
 from ..compiling import quickly
@@ -223,3 +223,19 @@ def test_description() -> None:
 def test_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot have the shape"):
         PriorDistribution(vector("normal(0, 1)").structure(), {}, (2,))
+
+
+def test_draws_of_ordered_vectors() -> None:
+    """Of different normal priors: X1 given X1 < X2 has the mean m1 - s1^2 / s phi(d) / Phi(d), s^2 = s1^2 + s2^2 and
+    d = (m2 - m1) / s. Of equal ones: order statistics, whose means for three normals are 0 and -/+ 1.5 / sqrt(pi)."""
+    prior = vector("normal(1, 2)", "normal(0, 1)", *3 * ["normal(0, 1)"])
+    ordered = OrderedPrior(prior.structure(), prior.constants(), (5,), (2, 3))
+    with jax.enable_x64(True):
+        x = np.asarray(quickly(lambda key: ordered.sample(key, (20_000,)))(jax.random.key(3)))
+    spread = np.sqrt(5)
+    hazard = stats.norm.pdf(-1 / spread) / stats.norm.cdf(-1 / spread)
+    outer = 1.5 / np.sqrt(np.pi)
+    expected = [1 - 4 / spread * hazard, 1 / spread * hazard, -outer, 0.0, outer]
+    assert np.all(np.abs(x.mean(0) - expected) < 4.5 * x.std(0) / np.sqrt(len(x)))
+    assert np.all(x[:, 0] < x[:, 1])
+    assert np.all(np.diff(x[:, 2:]) > 0)
