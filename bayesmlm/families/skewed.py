@@ -154,10 +154,11 @@ def _skew_t_kernel(y: Array, p: Values, extra: Values, link: str) -> Array:
     """Azzalini and Capitanio (2003), JRSS B 65(2): 2 t(z; nu) T(alpha z sqrt((nu + 1) / (nu + z^2)); nu + 1)."""
     nu, sigma = p["nu"], p["sigma"]
     z = (y - p["mu"]) / sigma
-    normaliser = log_gamma_ratio(nu / 2, 0.5) - 0.5 * jnp.log(np.pi * nu) - jnp.log(sigma)
-    log_t = normaliser - 0.5 * (nu + 1) * jnp.log1p(z * z / nu)
+    log_ratio = log_gamma_ratio(nu / 2, 0.5)
+    log_t = log_ratio - 0.5 * jnp.log(np.pi * nu) - jnp.log(sigma) - 0.5 * (nu + 1) * jnp.log1p(z * z / nu)
     skewed = p["alpha"] * z * jnp.sqrt((nu + 1) / (nu + z * z))
-    return _LOG_2 + log_t + log_student_tails(skewed, nu + 1)[0]
+    # Gamma(nu / 2 + 1) / Gamma(nu / 2) is nu / 2.
+    return _LOG_2 + log_t + log_student_tails(skewed, nu + 1, jnp.log(nu / 2) - log_ratio)[0]
 
 
 def _skew_t_sample(key: Array, p: Values, extra: Values) -> Array:

@@ -100,8 +100,9 @@ def log_incomplete_beta(a: Array, b: Array, x: Array, complement: Array | None =
     return _at_ends(jnp.where(lower_known, known, other), jnp.where(lower_known, other, known), inside, x > 0)
 
 
-def log_student_tails(t: Array, nu: Array) -> Tails:
-    """log P(T <= t) and log P(T > t) of a Student t variable with ``nu`` degrees of freedom.
+def log_student_tails(t: Array, nu: Array, log_ratio: Array | None = None) -> Tails:
+    """log P(T <= t) and log P(T > t) of a Student t variable with ``nu`` degrees of freedom. ``log_ratio``: the log of
+    Gamma(nu / 2 + 1 / 2) / Gamma(nu / 2) where the caller knows it.
 
     T = sqrt(nu) sinh(w) makes an integral of cosh(w)^-nu of the tail away from 0; taken by parts once, it is of
     cosh(w)^-(nu + 2), which is as smooth for few degrees of freedom as for many.
@@ -115,7 +116,8 @@ def log_student_tails(t: Array, nu: Array) -> Tails:
     least = FALL / power
     end = jnp.minimum(0.5 * (least + jnp.sqrt(least * (least + 8))), least / jnp.maximum(tanh, 1e-300))
     integral = jnp.exp(log_integral(_student_exponent)(lax.stop_gradient(end), power, share))
-    log_factor = log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * np.log(np.pi) - 0.5 * nu * jnp.log1p(sinh * sinh)
+    log_ratio = log_gamma_ratio(0.5 * nu, 0.5) if log_ratio is None else log_ratio
+    log_factor = log_ratio - 0.5 * np.log(np.pi) - 0.5 * nu * jnp.log1p(sinh * sinh)
     outer = log_factor + jnp.log(((nu + 1) / cosh_squared * integral + tanh) / nu)
     inner = log1m_exp(outer)
     return jnp.where(t < 0, outer, inner), jnp.where(t < 0, inner, outer)
