@@ -142,9 +142,11 @@ def log_beta_binomial(y: Array, p: Values, extra: Values, link: str) -> Array:
     """log of B(y + a, n - y + b) / B(a, b) with a = mu phi, b = (1 - mu) phi, without a guard for mu outside 0 to
     1."""
     (log_a, log_b, log_phi), n = _log_shares(p, link), extra["trials"]
-    successes = log_rising(jnp.exp(log_a), log_a, y)
-    failures = log_rising(jnp.exp(log_b), log_b, n - y)
-    return successes + failures - log_rising(p["phi"], log_phi, n)
+    # Side by side: the formula is compiled once for successes and failures.
+    shapes = jnp.broadcast_arrays(log_a, log_b, y, n - y)
+    log_shapes, counts = jnp.stack(shapes[:2]), jnp.stack(shapes[2:])
+    rising = jnp.sum(log_rising(jnp.exp(log_shapes), log_shapes, counts), axis=0)
+    return rising - log_rising(p["phi"], log_phi, n)
 
 
 def log_beta_binomial_zero(p: Values, extra: Values, link: str) -> Array:

@@ -231,11 +231,9 @@ def log_beta(y: Array, p: Values, extra: Values, link: str) -> Array:
     log_phi = jnp.log(phi)
     log_mu, log_complement = LINKS[link].log_mu(eta), LINKS[link].log_complement(eta)
     a, b = phi * jnp.exp(log_mu), phi * jnp.exp(log_complement)
-    remainders = (
-        stirling_remainder(phi, log_phi)
-        - stirling_remainder(a, log_phi + log_mu)
-        - stirling_remainder(b, log_phi + log_complement)
-    )
+    # Side by side: the formula is compiled once for both shapes.
+    shapes, log_shapes = jnp.stack([a, b]), jnp.stack([log_phi + log_mu, log_phi + log_complement])
+    remainders = stirling_remainder(phi, log_phi) - jnp.sum(stirling_remainder(shapes, log_shapes), axis=0)
     return a * (jnp.log(y) - log_mu) + b * (jnp.log1p(-y) - log_complement) + remainders
 
 

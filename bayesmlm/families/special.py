@@ -54,9 +54,9 @@ def stirling_remainder(x: Array, log_x: Array) -> Array:
         series = series * z + coefficient
     at_y = 0.5 * (log(2 * pi) - jnp.log(y)) + series / y
     small = jnp.where(large, 0.0, x)
-    product = small + 1
-    for k in range(2, _SHIFT):
-        product = product * (small + k)
+    # (x + 1) ... (x + 8), in pairs (x + k) (x + 9 - k).
+    square = small * (small + _SHIFT)
+    product = (square + 8) * (square + 14) * (square + 18) * (square + 20)
     shifted = small + _SHIFT
     step_down = shifted * jnp.log(shifted) - _SHIFT - jnp.log(product) - log_x - small * log_x
     return jnp.where(large, at_y, at_y + step_down)
