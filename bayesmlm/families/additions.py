@@ -38,6 +38,9 @@ Values = Mapping[str, Array]
 
 CENSORED = ("left_censored", "right_censored", "interval_censored")
 TRUNCATED = ("above", "up_to")
+# Of the interval that a response is truncated to. Logarithms are right to about 13 digits, so below this the difference
+# of two of them is noise, in which a sampler may find modes of millions.
+_LEAST_LOG_PROBABILITY = -1e10
 LATENT = ("latent", "noise")
 """Among the parameters: a response that is one, and the standard deviations of its measurement errors."""
 
@@ -114,7 +117,10 @@ def _limited(family: Family, observed: Array, y: Array, p: Values, extra: Values
     if "interval_censored" in extra:
         inside = log_interval(at["y"], at["interval_end"])
         observed = jnp.where(extra["interval_censored"] > 0, inside, observed)
-    return observed - log_interval(above, up_to) if truncated else observed
+    if not truncated:
+        return observed
+    whole = log_interval(above, up_to)
+    return jnp.where(whole > _LEAST_LOG_PROBABILITY, observed - whole, -jnp.inf)
 
 
 def tails_at(

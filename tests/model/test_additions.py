@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
-from scipy import stats
+from scipy import special, stats
 
 import bayesmlm as bm
 from bayesmlm.bayes import prepare, specification
@@ -229,6 +229,23 @@ def test_a_bound_may_be_infinite_in_some_rows():
     whole = np.array([1.0, stats.norm.sf(0.5, 0.8, 2.0)])
     np.testing.assert_allclose(value, stats.norm.logpdf([1.0, 2.5], 0.8, 2.0) - np.log(whole), rtol=1e-6)
     assert np.isfinite(np.asarray(slope)).all()
+
+
+def test_a_truncated_density_has_no_modes_of_rounding():
+    """P(Y = y) / P(Y <= 12) = 1 / sum over k <= 12 of mu^(k - y) y! / k!. Logarithms of the two are as large as mu, and
+    where 13 digits of them leave nothing of their difference, there is no density."""
+    eta = np.array([-30.0, 0.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 40.0, 100.0])
+    y, k = np.array([[0.0], [7.0], [12.0]]), np.arange(13.0)[:, None, None]
+    terms = (k - y) * eta + special.gammaln(y + 1) - special.gammaln(k + 1)
+    expected = -special.logsumexp(terms, axis=0)
+    y, eta = (np.broadcast_to(a, expected.shape).ravel() for a in (y, eta))
+    with x64():
+        p, extra = {"eta": eta, "mu": np.exp(eta)}, {"up_to": np.full(eta.size, 12.0)}
+        found = np.asarray(quickly(partial(density_with_additions, FAMILIES["poisson"]))(y, p, extra))
+    known = eta < 23
+    error = np.abs(found - expected.ravel())[known]
+    assert np.all(error < 1e-10 + 1e-12 * np.exp(eta[known]))
+    assert np.all(found[~known] == -np.inf)
 
 
 def test_responses_with_errors_are_integrated_over_the_true_ones():

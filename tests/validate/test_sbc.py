@@ -130,11 +130,11 @@ MODELS = {
         "dirichlet",
         sum(
             (
-                prior("normal(0, 1)", class_="Intercept", dpar=dpar)
-                + prior("normal(0, 0.7)", class_="b", dpar=dpar)
+                prior("normal(0, 0.5)", class_="Intercept", dpar=dpar)
+                + prior("normal(0, 0.3)", class_="b", dpar=dpar)
                 for dpar in ("muv", "muw")
             ),
-            start=prior("gamma(6, 0.6)", class_="phi"),
+            start=prior("gamma(40, 2)", class_="phi"),
         ),
     ),
 }
