@@ -38,11 +38,11 @@ Values = Mapping[str, Array]
 
 CENSORED = ("left_censored", "right_censored", "interval_censored")
 TRUNCATED = ("above", "up_to")
+LATENT = ("latent", "noise")
+"""Among the parameters: a response that is one, and the standard deviations of its measurement errors."""
 # Of the interval that a response is truncated to. Logarithms are right to about 13 digits, so below this the difference
 # of two of them is noise, in which a sampler may find modes of millions.
 _LEAST_LOG_PROBABILITY = -1e10
-LATENT = ("latent", "noise")
-"""Among the parameters: a response that is one, and the standard deviations of its measurement errors."""
 
 
 def adjusted(family: Family, p: Values, extra: Values) -> dict[str, Array]:
